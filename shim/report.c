@@ -1,0 +1,233 @@
+/* SPDX-License-Identifier: MIT */
+#include "report.h"
+
+#include "settings.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdint.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+/* Long enough for the longest line, of about 230 bytes, and short enough for a pipe to take it
+ * whole (PIPE_BUF, pipe(7)). */
+struct line {
+    size_t length;
+    char text[320];
+};
+
+static void put_char(struct line *line, char c)
+{
+    if (line->length < sizeof line->text)
+        line->text[line->length++] = c;
+}
+
+static void put(struct line *line, const char *text)
+{
+    for (; *text != '\0'; text++)
+        put_char(line, *text);
+}
+
+static void put_number(struct line *line, uint32_t number, uint32_t base, int least_digits)
+{
+    char digits[10]; /* of 2^32 - 1 in base 10 */
+    int count = 0;
+
+    do {
+        digits[count++] = "0123456789abcdef"[number % base];
+        number /= base;
+    } while (number != 0 || count < least_digits);
+    while (count > 0)
+        put_char(line, digits[--count]);
+}
+
+/* Any process can choose its name: nothing in it may end the quotes or the line. */
+static void put_quoted(struct line *line, const char *text)
+{
+    put_char(line, '"');
+    for (; *text != '\0'; text++)
+        put_char(line, *text < ' ' || *text > '~' || *text == '"' || *text == '\\' ? '?' : *text);
+    put_char(line, '"');
+}
+
+static uint32_t days_in_year(uint32_t year)
+{
+    return year % 4 == 0 && (year % 100 != 0 || year % 400 == 0) ? 366 : 365;
+}
+
+static void put_date(struct line *line, uint32_t days_since_1970)
+{
+    uint32_t days_in_month[12] = {31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31};
+    uint32_t year = 1970, month = 0, day = days_since_1970;
+
+    for (; day >= days_in_year(year); year++)
+        day -= days_in_year(year);
+    days_in_month[1] += days_in_year(year) - 365;
+    for (; day >= days_in_month[month]; month++)
+        day -= days_in_month[month];
+    put_number(line, year, 10, 4);
+    put_char(line, '-');
+    put_number(line, month + 1, 10, 2);
+    put_char(line, '-');
+    put_number(line, day + 1, 10, 2);
+}
+
+/* RFC 3339, in UTC. libc's functions for this may take locks. */
+static void put_time(struct line *line)
+{
+    struct {
+        long seconds, nanoseconds;
+    } now = {0, 0}; /* what this system call fills on 32 and on 64 bit */
+
+    syscall(SYS_clock_gettime, CLOCK_REALTIME, &now);
+    /* Unsigned, the 32 bits that a 32-bit process gets last until 2106. */
+    uint32_t seconds = (uint32_t)now.seconds;
+    put_date(line, seconds / 86400);
+    put_char(line, 'T');
+    put_number(line, seconds / 3600 % 24, 10, 2);
+    put_char(line, ':');
+    put_number(line, seconds / 60 % 60, 10, 2);
+    put_char(line, ':');
+    put_number(line, seconds % 60, 10, 2);
+    put_char(line, '.');
+    put_number(line, (uint32_t)now.nanoseconds / 1000000, 10, 3);
+    put_char(line, 'Z');
+}
+
+static void put_ipv4(struct line *line, const uint8_t address[4])
+{
+    for (int i = 0; i < 4; i++) {
+        if (i > 0)
+            put_char(line, '.');
+        put_number(line, address[i], 10, 1);
+    }
+}
+
+/* RFC 5952: the first of the longest runs of two zero groups or more becomes "::". */
+static void put_ipv6(struct line *line, const struct in6_addr *address)
+{
+    uint32_t groups[8];
+    int run_start = -1, run_length = 1;
+
+    for (int i = 0; i < 8; i++)
+        groups[i] = (uint32_t)address->s6_addr[2 * i] << 8 | address->s6_addr[2 * i + 1];
+    for (int i = 0; i < 8; i++) {
+        int length = 0;
+        while (i + length < 8 && groups[i + length] == 0)
+            length++;
+        if (length > run_length) {
+            run_start = i;
+            run_length = length;
+        }
+    }
+    for (int i = 0; i < 8; i++) {
+        if (i == run_start) {
+            put(line, "::");
+            i += run_length - 1;
+            continue;
+        }
+        if (i > 0 && i != run_start + run_length)
+            put_char(line, ':');
+        put_number(line, groups[i], 16, 1);
+    }
+}
+
+static void put_endpoint(struct line *line, const struct endpoint *endpoint)
+{
+    if (IN6_IS_ADDR_V4MAPPED(&endpoint->address)) {
+        put_ipv4(line, &endpoint->address.s6_addr[12]);
+    } else {
+        put_char(line, '[');
+        put_ipv6(line, &endpoint->address);
+        if (endpoint->scope_id != 0) {
+            put_char(line, '%');
+            put_number(line, endpoint->scope_id, 10, 1);
+        }
+        put_char(line, ']');
+    }
+    put_char(line, ':');
+    put_number(line, ntohs(endpoint->port), 10, 1);
+}
+
+/* The kernel's signal set, which is not libc's sigset_t: 64 bits; both signals are in the first
+ * word. */
+enum { KERNEL_SIGSET_SIZE = 8 };
+union kernel_sigset {
+    unsigned long word;
+    unsigned char bytes[KERNEL_SIGSET_SIZE];
+};
+
+/* write(2) raises SIGPIPE where nobody reads, SIGXFSZ where the file is at its size limit. Both are
+ * sent to this thread, so blocking them, taking back what the write has raised, and unblocking them
+ * leaves the program's signals as they were. */
+static void write_without_signal(int fd, const struct line *line)
+{
+    const union kernel_sigset blocked = {.word = 1UL << (SIGPIPE - 1) | 1UL << (SIGXFSZ - 1)};
+    const long at_once[4] = {0}; /* a struct timespec of either width */
+    union kernel_sigset before, pending = {.word = 0}, raised;
+
+    if (syscall(SYS_rt_sigprocmask, SIG_BLOCK, &blocked, &before, KERNEL_SIGSET_SIZE) != 0)
+        return;
+    syscall(SYS_rt_sigpending, &pending, KERNEL_SIGSET_SIZE);
+    if (syscall(SYS_write, fd, line->text, line->length) < 0) {
+        raised = blocked;
+        raised.word &= ~pending.word;
+        syscall(SYS_rt_sigtimedwait, &raised, NULL, at_once, KERNEL_SIGSET_SIZE);
+    }
+    syscall(SYS_rt_sigprocmask, SIG_SETMASK, &before, NULL, KERNEL_SIGSET_SIZE);
+}
+
+/* A full pipe or a stopped terminal would block the program: then the line is lost instead. */
+static bool takes_a_line(int fd)
+{
+    struct pollfd poll_fd = {.fd = fd, .events = POLLOUT};
+    const long at_once[4] = {0};
+
+    return syscall(SYS_ppoll, &poll_fd, 1, at_once, NULL, KERNEL_SIGSET_SIZE) == 1 &&
+           poll_fd.revents == POLLOUT;
+}
+
+static void append(const struct line *line)
+{
+    int fd = STDERR_FILENO;
+
+    /* O_NONBLOCK: opening a FIFO without a reader would wait for one (fifo(7)). */
+    if (settings.log == LOG_FILE)
+        fd = (int)syscall(SYS_openat, AT_FDCWD, settings.log_path,
+                          O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY | O_NONBLOCK, 0666);
+    if (takes_a_line(fd))
+        write_without_signal(fd, line);
+    if (settings.log == LOG_FILE)
+        syscall(SYS_close, fd);
+}
+
+void report_self_connection(const char *call, int fd, const struct endpoint *endpoint)
+{
+    struct line line;
+
+    if (settings.log == LOG_NOWHERE)
+        return;
+    line.length = 0;
+    put(&line, "time=");
+    put_time(&line);
+    put(&line, " pid=");
+    put_number(&line, (uint32_t)syscall(SYS_getpid), 10, 1);
+    put(&line, " command=");
+    put_quoted(&line, settings.command);
+    put(&line, " thread=");
+    put_number(&line, (uint32_t)syscall(SYS_gettid), 10, 1);
+    put(&line, " call=");
+    put(&line, call);
+    put(&line, " fd=");
+    put_number(&line, (uint32_t)fd, 10, 1);
+    put(&line, " endpoint=");
+    put_endpoint(&line, endpoint);
+    put(&line, settings.mode == MODE_OBSERVE ? " mode=observe action=allowed"
+                                             : " mode=enforce action=refused");
+    put_char(&line, '\n');
+    append(&line);
+}

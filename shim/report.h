@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef NOSELFCONN_REPORT_H
+#define NOSELFCONN_REPORT_H
+
+#include "endpoint.h"
+
+/* Appends one line of logfmt about the self-connection that `call` made on `fd` to the log that
+ * NOSELFCONN_LOG names; does nothing where it names none:
+ *
+ *     time=2026-11-20T09:30:00.000Z pid=812 command="telnet" thread=812 call=connect fd=3
+ *     endpoint=127.0.0.1:50000 mode=enforce action=refused
+ *
+ * `action` is `refused`, or `allowed` in mode observe. The log is opened for this line alone and
+ * written with one write(2), so that the lines of several processes never mix. Never blocks, never
+ * raises a signal in the program, and gives up silently where the line cannot be written. Changes
+ * errno. Async-signal-safe. */
+void report_self_connection(const char *call, int fd, const struct endpoint *endpoint);
+
+#endif

@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: MIT */
+/* What the environment asks for, read once at load. */
+#ifndef NOSELFCONN_SETTINGS_H
+#define NOSELFCONN_SETTINGS_H
+
+#include <limits.h>
+
+enum mode {
+    MODE_ENFORCE, /* refuse self-connections: the default, and every value not named below */
+    MODE_OBSERVE, /* NOSELFCONN_MODE=observe: report them, let them stand */
+    MODE_OFF,     /* NOSELFCONN_MODE=off: do not look */
+};
+
+enum log { LOG_NOWHERE, LOG_STDERR, LOG_FILE };
+
+struct settings {
+    enum mode mode;
+    enum log log;            /* NOSELFCONN_LOG: unset, `stderr`, or an absolute path */
+    char log_path[PATH_MAX]; /* for LOG_FILE; a copy, since programs overwrite their environment */
+    char command[16]; /* for a log: the name of the process at load (prctl(2), PR_GET_NAME) */
+};
+
+/* Written by settings_read() alone, before the program's own code runs. */
+extern struct settings settings;
+
+/* Reads NOSELFCONN_MODE and NOSELFCONN_LOG, neither of them in a setuid or otherwise privileged
+ * process (secure_getenv(3)). What is unset, misspelt or too long leaves the default. Makes no
+ * system call unless a log is asked for. */
+void settings_read(void);
+
+#endif
