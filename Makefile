@@ -3,8 +3,10 @@
 
 PREFIX = /usr/local
 MULTIARCH := $(shell $(CC) -print-multiarch 2>/dev/null)
-LIBDIR = $(PREFIX)/lib$(if $(MULTIARCH),/$(MULTIARCH))
+LIBDIR = $(PREFIX)/lib$(MULTIARCH:%=/%)
 BINDIR = $(PREFIX)/bin
+# So that the loader finds the library by its bare name; only root can, and only root needs to.
+LDCONFIG = test "$$(id -u)" -ne 0 || ldconfig
 
 CFLAGS = -O2
 WARNINGS = -Wall -Wextra -Wpedantic
@@ -18,9 +20,75 @@ SHIM_CFLAGS = -std=c11 -D_DEFAULT_SOURCE $(WARNINGS) -fPIC -fvisibility=hidden -
 SHIM_LDFLAGS = -shared -nostdlib -Wl,-soname,libnoselfconn.so -Wl,--version-script=shim/exports.map \
 	-Wl,-z,now -Wl,-z,noseparate-code -Wl,--hash-style=gnu
 
+TEST_CFLAGS = -std=c11 -pthread $(WARNINGS) $(CPPFLAGS) $(CFLAGS)
+TEST_PROGRAMS := $(patsubst tests/programs/%.c,build/tests/%,$(wildcard tests/programs/*.c)) \
+	$(patsubst tests/preloads/%.c,build/tests/%.so,$(wildcard tests/preloads/*.c)) \
+	build/tests/connect-musl
+SCRIPTS = scripts/noselfconn scripts/demo scripts/install-test-tools .ci/run
+JOBS := $(shell nproc)
+
 .PHONY: all
-all: build/libnoselfconn.so
+all: build/libnoselfconn.so ## build the library (the default)
 
 build/libnoselfconn.so: shim/exports.map $(wildcard shim/*.[ch]) Makefile
-	@mkdir -p build
+	@mkdir -p $(@D)
 	$(CC) $(SHIM_CFLAGS) $(CPPFLAGS) $(CFLAGS) $(LDFLAGS) $(SHIM_LDFLAGS) -o $@ $(filter %.c,$^)
+
+.PHONY: demo
+demo: all ## watch telnet connect to itself, and be refused instead; HOST=1: on the host's own ports
+	scripts/demo $(if $(filter 1,$(HOST)),--host)
+
+.PHONY: check
+check: all ## run the tests
+	scripts/install-test-tools --check
+	$(MAKE) --no-print-directory test-programs
+	bats --jobs $(JOBS) --timing tests
+
+.PHONY: test-programs
+test-programs: $(TEST_PROGRAMS)
+
+build/tests/%: tests/programs/%.c tests/programs/common.h Makefile
+	@mkdir -p $(@D)
+	$(CC) -D_GNU_SOURCE $(TEST_CFLAGS) $(LDFLAGS) -o $@ $<
+
+build/tests/%-musl: tests/programs/%.c tests/programs/common.h Makefile
+	@mkdir -p $(@D)
+	musl-gcc -D_GNU_SOURCE $(TEST_CFLAGS) $(LDFLAGS) -o $@ $<
+
+build/tests/%.so: tests/preloads/%.c Makefile
+	@mkdir -p $(@D)
+	$(CC) -D_DEFAULT_SOURCE $(TEST_CFLAGS) -fPIC -shared $(LDFLAGS) -o $@ $<
+
+.PHONY: lint
+lint: ## check layout and style: clang-format, clang-tidy, cppcheck, shellcheck, shfmt
+	scripts/install-test-tools --check
+	clang-format --dry-run --Werror $(wildcard shim/*.[ch] tests/*/*.[ch])
+	clang-tidy --quiet --warnings-as-errors='*' $(wildcard shim/*.c) -- $(SHIM_CFLAGS)
+	clang-tidy --quiet --warnings-as-errors='*' $(wildcard tests/*/*.c) -- $(TEST_CFLAGS)
+	cppcheck --quiet --std=c11 --enable=warning,portability,performance --inline-suppr \
+		--error-exitcode=1 shim tests
+	shellcheck $(SCRIPTS) tests/*.bats tests/*.bash
+	shfmt -i 4 -d $(SCRIPTS)
+	shfmt -i 4 -ln bats -d tests/*.bats tests/*.bash
+
+.PHONY: install
+install: all ## install the library and the launcher: PREFIX, LIBDIR, BINDIR, DESTDIR
+	install -D -m 644 build/libnoselfconn.so $(DESTDIR)$(LIBDIR)/libnoselfconn.so
+	install -d $(DESTDIR)$(BINDIR)
+	sed 's|^library=.*|library=$(LIBDIR)/libnoselfconn.so|' scripts/noselfconn \
+		>$(DESTDIR)$(BINDIR)/noselfconn
+	chmod 755 $(DESTDIR)$(BINDIR)/noselfconn
+	$(if $(DESTDIR),,$(LDCONFIG))
+
+.PHONY: uninstall
+uninstall: ## remove what install put there
+	rm -f $(DESTDIR)$(LIBDIR)/libnoselfconn.so $(DESTDIR)$(BINDIR)/noselfconn
+	$(if $(DESTDIR),,$(LDCONFIG))
+
+.PHONY: clean
+clean: ## remove build/
+	rm -rf build
+
+.PHONY: help
+help: ## list the targets
+	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile | expand -t 12

@@ -5,8 +5,8 @@
 #include <string.h>
 
 /* The kernel takes an IPv6 address that ends before the scope id, which RFC 2133 did not have
- * (SIN6_LEN_RFC2133 in net/ipv6/tcp_ipv6.c). */
-enum { SIN6_LENGTH_WITHOUT_SCOPE = offsetof(struct sockaddr_in6, sin6_scope_id) };
+ * (SIN6_LEN_RFC2133, tcp_v6_connect). */
+enum { SIN6_LEAST_LENGTH = offsetof(struct sockaddr_in6, sin6_scope_id) };
 
 static struct in6_addr v4_mapped(in_addr_t address)
 {
@@ -22,7 +22,6 @@ static bool read_ipv4(struct endpoint *endpoint, const struct sockaddr *address,
         return false;
     memcpy(&in, address, sizeof in);
     endpoint->address = v4_mapped(in.sin_addr.s_addr);
-    endpoint->scope_id = 0;
     endpoint->port = in.sin_port;
     return true;
 }
@@ -30,14 +29,10 @@ static bool read_ipv4(struct endpoint *endpoint, const struct sockaddr *address,
 static bool read_ipv6(struct endpoint *endpoint, const struct sockaddr *address, socklen_t length)
 {
     struct sockaddr_in6 in6;
-    if (length < SIN6_LENGTH_WITHOUT_SCOPE)
+    if (length < SIN6_LEAST_LENGTH)
         return false;
-    memcpy(&in6, address, SIN6_LENGTH_WITHOUT_SCOPE);
-    in6.sin6_scope_id = 0;
-    if (length >= sizeof in6)
-        memcpy(&in6, address, sizeof in6);
+    memcpy(&in6, address, SIN6_LEAST_LENGTH);
     endpoint->address = in6.sin6_addr;
-    endpoint->scope_id = in6.sin6_scope_id;
     endpoint->port = in6.sin6_port;
     return true;
 }
@@ -71,6 +66,5 @@ void endpoint_resolve_wildcard(struct endpoint *destination, const struct endpoi
 
 bool endpoint_equal(const struct endpoint *a, const struct endpoint *b)
 {
-    bool scopes_differ = a->scope_id != 0 && b->scope_id != 0 && a->scope_id != b->scope_id;
-    return a->port == b->port && IN6_ARE_ADDR_EQUAL(&a->address, &b->address) && !scopes_differ;
+    return a->port == b->port && IN6_ARE_ADDR_EQUAL(&a->address, &b->address);
 }

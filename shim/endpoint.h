@@ -6,26 +6,26 @@
 
 #include <netinet/in.h>
 #include <stdbool.h>
-#include <stdint.h>
 #include <sys/socket.h>
 
 struct endpoint {
     struct in6_addr address; /* IPv4 as ::ffff:a.b.c.d (RFC 4291, 2.5.5.2) */
-    uint32_t scope_id;       /* interface index, host byte order; 0 where it is not set */
     in_port_t port;          /* network byte order */
 };
 
 /* Reads an AF_INET or AF_INET6 socket address of `length` bytes, at any alignment, and no byte
  * beyond them. Returns false, with *endpoint unspecified, for every other family and for an address
- * too short to hold a port and an IP address. sin6_flowinfo and padding are not part of it. */
+ * too short to hold a port and an IP address.
+ *
+ * sin6_flowinfo and sin6_scope_id are no part of an endpoint. Two link-local addresses of different
+ * scopes are different addresses, but never those of one socket: connect() binds it to the
+ * interface of the destination's scope (tcp_v6_connect), so that the local address has the same. */
 bool endpoint_read(struct endpoint *endpoint, const struct sockaddr *address, socklen_t length);
 
 /* Replaces a wildcard destination address by the one that the kernel connects to, given the local
  * endpoint of that connection. Any other destination stays as it is. */
 void endpoint_resolve_wildcard(struct endpoint *destination, const struct endpoint *local);
 
-/* Same port, same address, and scopes that do not contradict each other: scopes differ only where
- * both are set. Symmetric. */
 bool endpoint_equal(const struct endpoint *a, const struct endpoint *b);
 
 #endif

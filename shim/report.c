@@ -143,10 +143,6 @@ static void put_endpoint(struct line *line, const struct endpoint *endpoint)
     } else {
         put_char(line, '[');
         put_ipv6(line, &endpoint->address);
-        if (endpoint->scope_id != 0) {
-            put_char(line, '%');
-            put_number(line, endpoint->scope_id, 10, 1);
-        }
         put_char(line, ']');
     }
     put_char(line, ':');

@@ -1,0 +1,99 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: MIT
+# A blocked self-connection is indistinguishable from a connection that was refused. The program
+# `contract` prints all that can be observed after a connect(): it has to print the same after both.
+
+load helpers
+
+# Each on a new host, with its source port pinned: to the destination port for a self-connection, to
+# another one for a refusal by the kernel.
+after_a_refusal() { # ARGUMENT...
+    new_host
+    set_source_ports 50002
+    run -0 unprotected contract "$@" 50000 50002 50010
+}
+
+after_a_blocked_self_connection() { # ARGUMENT...
+    new_host
+    set_source_ports 50000
+    run -0 protected contract "$@" 50000 50000 50010
+}
+
+# The control: the same again, without the library.
+after_a_self_connection() { # ARGUMENT...
+    new_host
+    set_source_ports 50000
+    run unprotected contract "$@" 50000 50000 50010
+}
+
+# The genuine refusal is always a blocking one: a non-blocking connect() is refused at once too.
+keeps_the_contract() { # [--nonblock] ARGUMENT...
+    local refusal
+    local -a arguments=("$@")
+
+    [ "$1" != --nonblock ] || arguments=("${@:2}")
+    after_a_refusal "${arguments[@]}"
+    assert_line 'connect: -1 ECONNREFUSED'
+    assert_line 'a server on the source port, without SO_REUSEADDR: starts'
+    assert_line 'the client heard: pong'
+    refusal=$output
+    after_a_blocked_self_connection "$@"
+    assert_equal "$output" "$refusal"
+    after_a_self_connection "$@"
+    assert_line 'state: ESTABLISHED'
+    assert_line 'sockets left on the source port: 1'
+    assert_line 'a server on the source port, without SO_REUSEADDR: EADDRINUSE'
+}
+
+@test "the contract over IPv4" {
+    keeps_the_contract 127.0.0.1
+}
+
+@test "the contract over IPv4, without blocking" {
+    keeps_the_contract --nonblock 127.0.0.1
+}
+
+@test "the contract over IPv6" {
+    keeps_the_contract ::1
+}
+
+@test "the contract over IPv6, without blocking" {
+    keeps_the_contract --nonblock ::1
+}
+
+@test "the contract by MPTCP" {
+    keeps_the_contract --protocol mptcp 127.0.0.1
+}
+
+@test "the contract by MPTCP, without blocking" {
+    keeps_the_contract --nonblock --protocol mptcp 127.0.0.1
+}
+
+@test "the contract by MPTCP over IPv6" {
+    keeps_the_contract --protocol mptcp ::1
+}
+
+@test "the contract by MPTCP over IPv6, without blocking" {
+    keeps_the_contract --nonblock --protocol mptcp ::1
+}
+
+@test "a socket that the program bound itself stays bound, as after a refusal" {
+    set_source_ports 50002
+    run -0 unprotected connect --bind 127.0.0.1 --bind-port 1314 127.0.0.1 50000
+    assert_line 'local: 127.0.0.1:1314'
+    run protected connect --bind 127.0.0.1 --bind-port 1314 127.0.0.1 1314
+    assert_refused
+    assert_line 'local: 127.0.0.1:1314'
+}
+
+@test "where the kernel declines to disconnect, the connection is shut down and still refused" {
+    set_source_ports 50000
+    run on here strace -qq -o /dev/null -e inject=connect:error=EBUSY:when=2 \
+        -E LD_PRELOAD="$library" connect --say hello 127.0.0.1 50000
+    assert_line --index 0 'connect: ECONNREFUSED'
+    assert_line 'send: EPIPE'
+    new_host
+    set_source_ports 50000
+    run unprotected connect --say hello 127.0.0.1 50000
+    assert_line 'heard: hello'
+}

@@ -1,0 +1,102 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: MIT
+# What the library costs, in system calls: counted by strace, not timed.
+
+load helpers
+
+# The names of the system calls of COMMAND, one a line, from its first socket() on.
+system_calls() { # PRELOAD COMMAND...
+    local trace=$BATS_TEST_TMPDIR/trace
+
+    on here strace -qq -o "$trace" -E LD_PRELOAD="$1" "${@:2}" >/dev/null 2>&1 || true
+    sed -n '/^socket(/,$ s/(.*//p' "$trace"
+}
+
+# What the library adds to the system calls of COMMAND, each as "> name".
+added_system_calls() { # COMMAND...
+    system_calls '' "$@" >"$BATS_TEST_TMPDIR/without"
+    system_calls "$library" "$@" >"$BATS_TEST_TMPDIR/with"
+    [ -s "$BATS_TEST_TMPDIR/without" ] || fail "no system calls seen: $*"
+    diff "$BATS_TEST_TMPDIR/without" "$BATS_TEST_TMPDIR/with" | grep '^[<>]'
+}
+
+adds_nothing() { # COMMAND...
+    run added_system_calls "$@"
+    assert_output ''
+}
+
+adds_one_getsockname() { # COMMAND...
+    run added_system_calls "$@"
+    assert_output '> getsockname'
+}
+
+# On a new host both runs find the same port free; a server that closes first keeps it in TIME_WAIT.
+@test "a successful connect costs one getsockname()" {
+    server 50100
+    set_source_ports 51000 51999
+    adds_one_getsockname connect 127.0.0.1 50100
+}
+
+@test "a successful connect over IPv6 costs one getsockname()" {
+    server 50100 ::1
+    set_source_ports 51000 51999
+    adds_one_getsockname connect ::1 50100
+}
+
+@test "a connect that is still pending costs one getsockname()" {
+    lose_syns_to 50100
+    set_source_ports 51000 51999
+    adds_one_getsockname connect --nonblock 127.0.0.1 50100
+}
+
+@test "a UDP connect costs one getsockname()" {
+    set_source_ports 51000 51999
+    adds_one_getsockname connect --protocol udp 127.0.0.1 50100
+}
+
+@test "a refused connect costs nothing" {
+    set_source_ports 51000 51999
+    adds_nothing connect 127.0.0.1 50100
+}
+
+@test "a connect that fails otherwise costs nothing" {
+    adds_nothing connect 198.51.100.1 50100 # ENETUNREACH
+    adds_nothing untouched short-length
+    adds_nothing untouched wrong-family
+    adds_nothing untouched null-address
+}
+
+@test "an AF_UNIX connect costs nothing" {
+    adds_nothing untouched unix-stream
+    adds_nothing untouched unix-datagram
+}
+
+@test "an AF_NETLINK connect costs nothing" {
+    adds_nothing untouched netlink
+}
+
+@test "a disconnect, by AF_UNSPEC, costs nothing" {
+    run added_system_calls untouched disconnect
+    assert_output '> getsockname' # for the connect() before it
+}
+
+@test "with NOSELFCONN_MODE=off a connect costs nothing" {
+    server 50100
+    set_source_ports 51000 51999
+    export NOSELFCONN_MODE=off
+    adds_nothing connect 127.0.0.1 50100
+}
+
+@test "loading costs no more system calls than loading an empty library" {
+    local preload
+    local -A calls
+
+    for preload in '' "$root/build/tests/empty.so" "$library"; do
+        on here strace -qq -o "$BATS_TEST_TMPDIR/trace" -E LD_PRELOAD="$preload" true
+        calls[_$preload]=$(wc -l <"$BATS_TEST_TMPDIR/trace")
+    done
+    echo "none ${calls[_]}, empty ${calls[_$root/build/tests/empty.so]}, ours ${calls[_$library]}"
+    [ "${calls[_$root/build/tests/empty.so]}" -gt "${calls[_]}" ] || fail 'the empty library was not loaded'
+    [ "${calls[_$library]}" -gt "${calls[_]}" ] || fail 'the library was not loaded'
+    [ "${calls[_$library]}" -le "${calls[_$root/build/tests/empty.so]}" ]
+}

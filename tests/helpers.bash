@@ -1,0 +1,195 @@
+# SPDX-License-Identifier: MIT
+# shellcheck shell=bash
+# What the tests share. A test runs on a host of its own: a network namespace in which the source
+# port of the next connect() can be pinned, so that a self-connection happens every time.
+#
+#     new_host             a host named `here`; each test starts with one
+#     on here COMMAND      run a command there
+#     unprotected COMMAND  on here, as it is: the positive control
+#     protected COMMAND    on here, with the library preloaded
+
+bats_require_minimum_version 1.5.0
+bats_load_library bats-support
+bats_load_library bats-assert
+
+root=${BATS_TEST_DIRNAME%/*}
+library=$root/build/libnoselfconn.so
+# Debian's tools, whatever else a developer's PATH holds.
+PATH=$root/build/tests:/usr/sbin:/usr/bin:/sbin:/bin
+export PATH LC_ALL=C.UTF-8
+unset LD_PRELOAD NOSELFCONN_MODE NOSELFCONN_LOG
+
+declare -gA host_process # name -> a process that keeps the namespace
+
+setup() {
+    new_host
+}
+
+teardown() {
+    local name
+    for name in "${!host_process[@]}"; do
+        end_host "$name"
+    done
+}
+
+# An ordinary user has the right to a network namespace only inside a user namespace; all hosts of a
+# test are in the same, so that cables can be laid between them.
+new_host() { # [NAME]
+    local name=${1:-here} process
+    local -a others namespaces=(--net) enter=()
+
+    [ -z "${host_process[$name]-}" ] || end_host "$name"
+    others=("${host_process[@]}")
+    if [ "$EUID" -ne 0 ] && [ ${#others[@]} -eq 0 ]; then
+        namespaces+=(--user --map-root-user)
+    elif [ "$EUID" -ne 0 ]; then
+        enter=(nsenter --preserve-credentials --user --target "${others[0]}")
+    fi
+    exec {ready}< <(exec 3>&- "${enter[@]}" unshare "${namespaces[@]}" \
+        sh -c 'ip link set lo up && echo $$ && exec sleep infinity' 2>&1)
+    read -r -u "$ready" process
+    exec {ready}<&-
+    case $process in
+    *[!0-9]* | '')
+        fail "cannot make a network namespace: $process" \
+            "(run as root, or allow user namespaces: sysctl kernel.unprivileged_userns_clone=1)"
+        ;;
+    esac
+    host_process[$name]=$process
+}
+
+# Whatever a test started on the host ends with it.
+end_host() { # NAME
+    local namespace=/proc/${host_process[$1]}/ns/net process
+    local -a processes=()
+
+    for process in /proc/[0-9]*; do
+        [ "$process/ns/net" -ef "$namespace" ] && processes+=("${process#/proc/}")
+    done
+    kill -KILL "${processes[@]}" 2>/dev/null || true
+    unset "host_process[$1]"
+}
+
+on() { # NAME COMMAND...
+    local -a as_root_there=()
+
+    [ "$EUID" -eq 0 ] || as_root_there=(--user --preserve-credentials)
+    nsenter --target "${host_process[$1]}" --net "${as_root_there[@]}" "${@:2}"
+}
+
+unprotected() {
+    on here "$@"
+}
+
+protected() {
+    on here env LD_PRELOAD="$library" "$@"
+}
+
+# Starts a command in the background, with its output in a file of that name.
+background() { # NAME COMMAND...
+    "${@:2}" </dev/null >"$BATS_TEST_TMPDIR/$1" 2>&1 3>&- &
+}
+
+output_of() { # NAME
+    cat "$BATS_TEST_TMPDIR/$1"
+}
+
+# Runs the command again and again until it succeeds; fails after ten seconds.
+eventually() {
+    local attempt
+    for ((attempt = 0; attempt < 500; attempt++)); do
+        if "$@"; then
+            return
+        fi
+        sleep 0.02
+    done
+    fail "did not come true within ten seconds: $*"
+}
+
+# A second host named `there`, 192.0.2.2, on a cable to here, 192.0.2.1.
+neighbour() {
+    new_host there
+    on here ip link add cable type veth peer name cable netns "${host_process[there]}"
+    on here ip address add 192.0.2.1/24 dev cable
+    on here ip link set cable up
+    on there ip address add 192.0.2.2/24 dev cable
+    on there ip link set cable up
+}
+
+# The ephemeral range of the host. One port alone: the next connect() can have no other source port.
+set_source_ports() { # LOW [HIGH] [HOST]
+    on "${3:-here}" tee /proc/sys/net/ipv4/ip_local_port_range <<<"$1 ${2:-$1}" >/dev/null
+}
+
+own_address() { # ADDRESS [HOST]
+    case $1 in
+    *:*) on "${2:-here}" ip address add "$1/128" dev lo nodad ;;
+    *) on "${2:-here}" ip address add "$1/32" dev lo ;;
+    esac
+}
+
+filter() { # HOST NFTABLES-RULE: one more rule for what arrives
+    on "$1" nft "add table inet test; add chain inet test arriving { type filter hook input priority 0; }; add rule inet test arriving $2"
+}
+
+# Connections to the port stay pending: the SYN is sent, and lost.
+lose_syns_to() { # PORT [HOST]
+    filter "${2:-here}" "tcp dport $1 tcp flags & (syn | ack) == syn drop"
+}
+
+redirect() { # FROM-PORT TO-PORT: as a published container port does
+    on here nft "add table ip test; add chain ip test leaving { type nat hook output priority -100; }; add rule ip test leaving tcp dport $1 redirect to :$2"
+}
+
+listens() { # PORT [HOST]
+    [ -n "$(on "${2:-here}" ss -Hltn "sport = :$1")" ]
+}
+
+# A server that answers each line with that line after "answer-" (a socket connected to itself
+# hears its own words too), and says GREETING first where one is given.
+server() { # PORT [ADDRESS] [GREETING] [HOST]
+    local address=${2:-127.0.0.1} host=${4:-here} kind=TCP4
+    local answer='sed -u s/^/answer-/'
+
+    case $address in *:*) kind=TCP6 address=[$address] ;; esac
+    [ -z "${3-}" ] || answer="echo $3; $answer"
+    background "server-$1" on "$host" socat "$kind-LISTEN:$1,bind=$address,fork" "SYSTEM:$answer"
+    eventually listens "$1" "$host"
+}
+
+self_connected_sockets() {
+    on here ss -Htan | awk '$4 == $5'
+}
+
+# For the output of `run ... connect`: the socket has itself as its peer.
+assert_connected_to_itself() {
+    local local_endpoint peer
+    local_endpoint=$(sed -n 's/^local: //p' <<<"$output")
+    peer=$(sed -n 's/^peer: //p' <<<"$output")
+    [ -n "$peer" ] && [ "$local_endpoint" = "$peer" ] || fail "not connected to itself: $output"
+}
+
+# For the output of `run ... connect`: as after a refusal by somebody else.
+assert_refused() {
+    assert_success
+    assert_line --index 0 'connect: ECONNREFUSED'
+    assert_line 'peer: ENOTCONN'
+    assert_line 'state: CLOSE'
+}
+
+# The command does the same with and without the library: output, errors and exit status. Each time
+# on a new host, prepared by the function `prepare` where the test defines one.
+the_same_with_and_without() { # COMMAND...
+    local without
+    prepare
+    run -0 --separate-stderr unprotected "$@"
+    without=$output$stderr
+    new_host
+    prepare
+    run -0 --separate-stderr protected "$@"
+    assert_equal "$output$stderr" "$without"
+}
+
+prepare() {
+    :
+}

@@ -1,0 +1,134 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: MIT
+# Connections that look like a self-connection up to one detail, and are left alone. Each test says
+# which rung of the ladder (shim/guard.c) sees the detail.
+
+load helpers
+
+# Two ends that connect to each other at the same time, neither of them listening. The first one's
+# SYN finds nobody, and the RST that says so is lost, so that it is still connecting when the second
+# one starts.
+simultaneous_open() { # LIBRARY HOST BIND HOST BIND
+    local preload=LD_PRELOAD=$1 first_host=$2 first=$3 second_host=$4 second=$5
+    filter here 'tcp flags & rst == rst drop'
+    background first on "$first_host" env "$preload" \
+        connect --bind "$first" --bind-port 50000 --say 'from the first' "$second" 50000
+    eventually syn_is_sent "$first_host"
+    run -0 on "$second_host" env "$preload" \
+        connect --bind "$second" --bind-port 50000 --say 'from the second' "$first" 50000
+    assert_line 'connect: 0'
+    assert_line 'heard: from the first'
+    eventually grep -q heard "$BATS_TEST_TMPDIR/first"
+    run output_of first
+    assert_line 'connect: 0'
+    assert_line 'heard: from the second'
+}
+
+syn_is_sent() { # HOST
+    [ -n "$(on "$1" ss -Htan state syn-sent)" ]
+}
+
+# Rung 2: the port.
+
+@test "a pending connection to the own address from another port" {
+    prepare() {
+        set_source_ports 50002
+        lose_syns_to 50000
+    }
+    the_same_with_and_without connect --nonblock 127.0.0.1 50000
+    assert_line 'connect: EINPROGRESS'
+    assert_line 'local: 127.0.0.1:50002'
+    assert_line 'state: SYN_SENT'
+}
+
+# Rung 3: the protocol.
+
+@test "a UDP socket connected to itself" {
+    the_same_with_and_without connect --protocol udp --bind 127.0.0.1 --bind-port 50000 \
+        --say hello 127.0.0.1 50000
+    assert_connected_to_itself
+    assert_line 'heard: hello'
+}
+
+# Rung 4: the address.
+
+@test "a live server on the same port of another loopback address" {
+    prepare() {
+        set_source_ports 50000
+        server 50000 127.0.0.2
+    }
+    the_same_with_and_without connect --bind 127.0.0.1 --bind-port 50000 --say hello 127.0.0.2 50000
+    assert_line 'local: 127.0.0.1:50000'
+    assert_line 'peer: 127.0.0.2:50000'
+    assert_line 'heard: answer-hello'
+}
+
+@test "a pending connection to the same port of another loopback address" {
+    prepare() {
+        set_source_ports 50000
+        lose_syns_to 50000
+    }
+    the_same_with_and_without connect --nonblock --bind 127.0.0.1 --late-port 127.0.0.2 50000
+    assert_line 'connect: EINPROGRESS'
+    assert_line 'local: 127.0.0.1:50000'
+}
+
+@test "a pending connection from an own IPv6 address to the wildcard, which is ::1" {
+    prepare() {
+        own_address 2001:db8::1
+        set_source_ports 50000
+        lose_syns_to 50000
+    }
+    the_same_with_and_without connect --nonblock --bind 2001:db8::1 --late-port :: 50000
+    assert_line 'connect: EINPROGRESS'
+    assert_line 'local: [2001:db8::1]:50000'
+}
+
+@test "a pending connection from an own IPv4 address to the IPv6 wildcard, which is 127.0.0.1" {
+    prepare() {
+        own_address 192.0.2.1
+        set_source_ports 50000
+        lose_syns_to 50000
+    }
+    the_same_with_and_without connect --nonblock --bind ::ffff:192.0.2.1 --late-port :: 50000
+    assert_line 'connect: EINPROGRESS'
+    assert_line 'local: [::ffff:192.0.2.1]:50000'
+}
+
+@test "a simultaneous open of 127.0.0.1 with 127.0.0.2, on the same port" {
+    simultaneous_open '' here 127.0.0.1 here 127.0.0.2
+    new_host
+    simultaneous_open "$library" here 127.0.0.1 here 127.0.0.2
+}
+
+@test "a simultaneous open of two hosts, on the same port" {
+    neighbour
+    simultaneous_open '' here 192.0.2.1 there 192.0.2.2
+    new_host
+    neighbour
+    simultaneous_open "$library" here 192.0.2.1 there 192.0.2.2
+}
+
+# Rung 5: the segments.
+
+@test "a real server behind a redirect, which waits to be spoken to" {
+    prepare() {
+        set_source_ports 50000
+        server 50100
+        redirect 50000 50100
+    }
+    the_same_with_and_without connect --say hello 127.0.0.1 50000
+    assert_connected_to_itself # by its endpoints; and yet:
+    assert_line 'heard: answer-hello'
+}
+
+@test "a real server behind a redirect, which speaks first" {
+    prepare() {
+        set_source_ports 50000
+        server 50100 127.0.0.1 welcome
+        redirect 50000 50100
+    }
+    the_same_with_and_without connect --say hello 127.0.0.1 50000
+    assert_connected_to_itself
+    assert_line 'heard: welcome'
+}

@@ -1,0 +1,104 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: MIT
+# How the library behaves in somebody else's process.
+
+load helpers
+
+preload() { # NAME
+    printf '%s\n' "$root/build/tests/$1.so"
+}
+
+@test "it exports connect and __connect, and nothing else" {
+    run -0 nm --dynamic --defined-only --format=just-symbols "$library"
+    assert_output $'__connect\nconnect'
+}
+
+@test "it needs no other library" {
+    run -0 readelf --dynamic --wide "$library"
+    assert_output --partial '[libnoselfconn.so]'
+    refute_output --partial NEEDED
+}
+
+@test "it calls nothing that allocates, locks or prints: all that it refers to is listed here" {
+    run -0 nm --dynamic --undefined-only --with-symbol-versions "$library"
+    assert_output "$(printf '%17s%s\n' \
+        '' 'U __errno_location' \
+        '' 'w dlsym' \
+        '' 'w secure_getenv' \
+        '' 'U syscall')"
+}
+
+@test "it has no thread-local storage and no executable stack" {
+    run -0 readelf --program-headers --wide "$library"
+    refute_output --partial TLS
+    assert_line --regexp 'GNU_STACK .* RW '
+}
+
+@test "the same file protects a glibc and a musl program" {
+    set_source_ports 50000
+    run -0 readelf --program-headers "$root/build/tests/connect-musl"
+    assert_output --partial ld-musl
+    run protected connect-musl 127.0.0.1 50000
+    assert_refused
+    run protected connect 127.0.0.1 50000
+    assert_refused
+    run unprotected connect-musl 127.0.0.1 50000
+    assert_connected_to_itself
+}
+
+@test "glibc's other name for connect is guarded too" {
+    set_source_ports 50000
+    run protected alias 127.0.0.1 50000
+    assert_refused
+    run unprotected alias 127.0.0.1 50000
+    assert_connected_to_itself
+}
+
+@test "the environment is there when it starts, in glibc and in musl" {
+    set_source_ports 50000
+    NOSELFCONN_MODE=off run protected connect 127.0.0.1 50000
+    assert_connected_to_itself
+    new_host
+    set_source_ports 50000
+    NOSELFCONN_MODE=off run protected connect-musl 127.0.0.1 50000
+    assert_connected_to_itself
+}
+
+@test "another preload behind it is called, in glibc and in musl" {
+    local program
+    for program in connect connect-musl; do
+        run -0 on here env LD_PRELOAD="$library:$(preload next)" "$program" 127.0.0.1 50000
+        assert_line 'the next definition was called'
+    done
+}
+
+@test "without a next definition it makes the system call itself" {
+    set_source_ports 50000
+    run on here env LD_PRELOAD="$library:$(preload no-dlsym)" connect 127.0.0.1 50000
+    assert_refused
+    server 50100
+    run on here env LD_PRELOAD="$library:$(preload no-dlsym)" connect --say hello 127.0.0.1 50100
+    assert_line --index 0 'connect: 0'
+    assert_line 'heard: answer-hello'
+    # The control: connect() is found no other way.
+    run on here env LD_PRELOAD="$library:$(preload no-dlsym):$(preload next)" connect 127.0.0.1 50100
+    refute_line 'the next definition was called'
+}
+
+@test "a call from another library's constructor, before its own, is guarded too" {
+    set_source_ports 50000
+    # The last in the list is initialised first: the mode that the environment asks for is not known.
+    NOSELFCONN_MODE=off run -0 on here env LD_PRELOAD="$library:$(preload constructor)" true
+    assert_output 'constructor: refused'
+    run -0 on here env LD_PRELOAD="$(preload constructor)" true
+    assert_output 'constructor: connected'
+}
+
+@test "a thread that waits in connect() can be cancelled, and unwinds" {
+    prepare() {
+        lose_syns_to 50000
+    }
+    the_same_with_and_without timeout 10 cancel 127.0.0.1 50000
+    assert_line 'cleanup handler: state SYN_SENT'
+    assert_line 'the thread was cancelled'
+}

@@ -1,0 +1,12 @@
+/* SPDX-License-Identifier: MIT */
+/* Another preload that interposes connect(): says so, and makes the call. */
+#include <stdio.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+int connect(int fd, const struct sockaddr *destination, socklen_t length)
+{
+    fprintf(stderr, "the next definition was called\n");
+    return (int)syscall(SYS_connect, fd, destination, length);
+}

@@ -1,0 +1,103 @@
+/* SPDX-License-Identifier: MIT */
+/* Connects to a port of 127.0.0.1 on which nobody listens, again and again, with whatever source
+ * port the kernel chooses, and counts:
+ *
+ *     attempts [OPTION]... PORT ATTEMPTS
+ *     -> attempts N refused N self-connected N other N
+ *
+ * connect() prefers source ports of the parity of the ephemeral range's lower bound, and takes the
+ * others only when those are used up: --occupy-parity-of PORT uses up the ports of PORT's parity.
+ * bind() to port 0, which is what --bind does before each connect(), prefers the other parity. */
+#include "common.h"
+
+#include <getopt.h>
+#include <signal.h>
+#include <sys/prctl.h>
+
+static struct sockaddr_in loopback(int port)
+{
+    return (struct sockaddr_in){.sin_family = AF_INET,
+                                .sin_port = htons((in_port_t)port),
+                                .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+}
+
+static void occupy_and_wait(int first, int last, int ready)
+{
+    must(prctl(PR_SET_PDEATHSIG, SIGKILL), "PR_SET_PDEATHSIG");
+    for (int port = first; port <= last; port += 2) {
+        struct sockaddr_in address = loopback(port);
+        int fd = must(socket(AF_INET, SOCK_STREAM, 0), "socket");
+        must(bind(fd, (struct sockaddr *)&address, sizeof address), "bind");
+    }
+    close(ready);
+    pause();
+}
+
+/* By several processes, since one may not open that many files. */
+static void occupy_parity_of(int port)
+{
+    enum { PORTS_EACH = 1000 }; /* at a stride of 2, 500 files */
+    int low, high, ready[2];
+    char none;
+    FILE *range = fopen("/proc/sys/net/ipv4/ip_local_port_range", "r");
+
+    if (range == NULL || fscanf(range, "%d %d", &low, &high) != 2)
+        die("ip_local_port_range");
+    fclose(range);
+    must(pipe(ready), "pipe");
+    for (int first = low + (low + port) % 2; first <= high; first += PORTS_EACH) {
+        int last = first + PORTS_EACH - 2 < high ? first + PORTS_EACH - 2 : high;
+        if (must(fork(), "fork") == 0) {
+            occupy_and_wait(first, last, ready[1]);
+            exit(2);
+        }
+    }
+    close(ready[1]);
+    must((int)read(ready[0], &none, 1), "read"); /* returns when all have closed their end */
+}
+
+int main(int argc, char **argv)
+{
+    static const struct option options[] = {{"occupy-parity-of", required_argument, NULL, 'o'},
+                                            {"bind", no_argument, NULL, 'b'},
+                                            {"until-hit", no_argument, NULL, 'u'},
+                                            {0}};
+    const struct linger abort = {.l_onoff = 1}; /* leave no TIME_WAIT behind a hit */
+    const struct sockaddr_in any_port = loopback(0);
+    bool until_hit = false, bind_first = false;
+    int option, attempts, done = 0, refused = 0, hits = 0, other = 0;
+    struct sockaddr_in server;
+
+    while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
+        switch (option) {
+        case 'o': occupy_parity_of(atoi(optarg)); break;
+        case 'b': bind_first = true; break;
+        case 'u': until_hit = true; break;
+        default: return 2;
+        }
+    }
+    if (argc - optind != 2) {
+        fprintf(stderr, "usage: attempts [OPTION]... PORT ATTEMPTS\n");
+        return 2;
+    }
+    server = loopback(atoi(argv[optind]));
+    attempts = atoi(argv[optind + 1]);
+
+    for (; done < attempts && !(until_hit && hits > 0); done++) {
+        int fd = must(socket(AF_INET, SOCK_STREAM, 0), "socket");
+
+        if (bind_first)
+            must(bind(fd, (const struct sockaddr *)&any_port, sizeof any_port), "bind");
+        if (connect(fd, (struct sockaddr *)&server, sizeof server) == 0) {
+            must(setsockopt(fd, SOL_SOCKET, SO_LINGER, &abort, sizeof abort), "SO_LINGER");
+            hits++;
+        } else if (errno == ECONNREFUSED) {
+            refused++;
+        } else {
+            other++;
+        }
+        close(fd);
+    }
+    printf("attempts %d refused %d self-connected %d other %d\n", done, refused, hits, other);
+    return 0;
+}

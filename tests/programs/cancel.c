@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: MIT */
+/* Cancels a thread that waits in connect(), for an address that does not answer. */
+#include "common.h"
+
+#include <pthread.h>
+
+static struct sockaddr_storage destination;
+static socklen_t length;
+
+static void cleanup(void *fd)
+{
+    printf("cleanup handler: state %s\n", tcp_state_text(*(int *)fd));
+}
+
+static void *wait_in_connect(void *fd)
+{
+    pthread_cleanup_push(cleanup, fd);
+    connect(*(int *)fd, (struct sockaddr *)&destination, length);
+    pthread_cleanup_pop(0);
+    return NULL;
+}
+
+int main(int argc, char **argv)
+{
+    pthread_t thread;
+    void *result;
+    int fd;
+
+    if (argc != 3) {
+        fprintf(stderr, "usage: cancel ADDRESS PORT\n");
+        return 2;
+    }
+    length = parse_address(argv[1], argv[2], &destination);
+    fd = must(socket(destination.ss_family, SOCK_STREAM, 0), "socket");
+    if (pthread_create(&thread, NULL, wait_in_connect, &fd) != 0)
+        die("pthread_create");
+    while (strcmp(tcp_state_text(fd), "SYN_SENT") != 0)
+        usleep(1000);
+    if (pthread_cancel(thread) != 0 || pthread_join(thread, &result) != 0)
+        die("pthread_cancel");
+    printf("the thread was %s\n", result == PTHREAD_CANCELED ? "cancelled" : "not cancelled");
+    return 0;
+}

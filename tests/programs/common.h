@@ -1,0 +1,149 @@
+/* SPDX-License-Identifier: MIT */
+/* What the test programs share. They are linked with glibc, with musl and for other processors, so
+ * there is nothing here but POSIX and Linux. Errors of the program's own end it with status 2. */
+#ifndef NOSELFCONN_TESTS_COMMON_H
+#define NOSELFCONN_TESTS_COMMON_H
+
+#include <errno.h>
+#include <netdb.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <poll.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#ifndef IPPROTO_MPTCP
+#define IPPROTO_MPTCP 262
+#endif
+
+__attribute__((noreturn)) static inline void die(const char *what)
+{
+    perror(what);
+    exit(2);
+}
+
+static inline int must(int result, const char *what)
+{
+    if (result < 0)
+        die(what);
+    return result;
+}
+
+static inline const char *error_name(int error)
+{
+    static const struct {
+        int error;
+        const char *name;
+    } names[] = {
+        {0, "0"},
+        {EACCES, "EACCES"},
+        {EADDRINUSE, "EADDRINUSE"},
+        {EADDRNOTAVAIL, "EADDRNOTAVAIL"},
+        {EAFNOSUPPORT, "EAFNOSUPPORT"},
+        {EAGAIN, "EAGAIN"},
+        {EALREADY, "EALREADY"},
+        {EBADF, "EBADF"},
+        {ECONNABORTED, "ECONNABORTED"},
+        {ECONNREFUSED, "ECONNREFUSED"},
+        {ECONNRESET, "ECONNRESET"},
+        {EFAULT, "EFAULT"},
+        {EHOSTUNREACH, "EHOSTUNREACH"},
+        {EINPROGRESS, "EINPROGRESS"},
+        {EINTR, "EINTR"},
+        {EINVAL, "EINVAL"},
+        {EISCONN, "EISCONN"},
+        {ENETUNREACH, "ENETUNREACH"},
+        {ENOENT, "ENOENT"},
+        {ENOTCONN, "ENOTCONN"},
+        {ENOTSOCK, "ENOTSOCK"},
+        {EPERM, "EPERM"},
+        {EPIPE, "EPIPE"},
+        {EPROTOTYPE, "EPROTOTYPE"},
+        {ETIMEDOUT, "ETIMEDOUT"},
+    };
+    static char number[16];
+
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        if (names[i].error == error)
+            return names[i].name;
+    snprintf(number, sizeof number, "E#%d", error);
+    return number;
+}
+
+/* A numeric IPv4 or IPv6 address, with %SCOPE where it needs one. */
+static inline socklen_t parse_address(const char *host, const char *port,
+                                      struct sockaddr_storage *address)
+{
+    const struct addrinfo hints = {.ai_flags = AI_NUMERICHOST | AI_NUMERICSERV,
+                                   .ai_socktype = SOCK_STREAM};
+    struct addrinfo *found;
+    int error = getaddrinfo(host, port, &hints, &found);
+    socklen_t length;
+
+    if (error != 0) {
+        fprintf(stderr, "%s port %s: %s\n", host, port, gai_strerror(error));
+        exit(2);
+    }
+    length = found->ai_addrlen;
+    memset(address, 0, sizeof *address);
+    memcpy(address, found->ai_addr, length);
+    freeaddrinfo(found);
+    return length;
+}
+
+static inline in_port_t *port_of(struct sockaddr_storage *address)
+{
+    return address->ss_family == AF_INET6 ? &((struct sockaddr_in6 *)address)->sin6_port
+                                          : &((struct sockaddr_in *)address)->sin_port;
+}
+
+typedef int name_function(int fd, struct sockaddr *address, socklen_t *length);
+
+/* What getsockname() or getpeername() says, or the name of its error. The text is overwritten by
+ * the next call. */
+static inline const char *endpoint_text(int fd, name_function *name)
+{
+    static char text[128];
+    char host[64], port[16];
+    struct sockaddr_storage address;
+    socklen_t length = sizeof address;
+
+    if (name(fd, (struct sockaddr *)&address, &length) < 0)
+        return error_name(errno);
+    if (getnameinfo((struct sockaddr *)&address, length, host, sizeof host, port, sizeof port,
+                    NI_NUMERICHOST | NI_NUMERICSERV) != 0)
+        return "no IP endpoint";
+    snprintf(text, sizeof text, address.ss_family == AF_INET6 ? "[%s]:%s" : "%s:%s", host, port);
+    return text;
+}
+
+static inline const char *tcp_state_text(int fd)
+{
+    static const char *const states[] = {"?",          "ESTABLISHED", "SYN_SENT",  "SYN_RECV",
+                                         "FIN_WAIT1",  "FIN_WAIT2",   "TIME_WAIT", "CLOSE",
+                                         "CLOSE_WAIT", "LAST_ACK",    "LISTEN",    "CLOSING"};
+    struct tcp_info info;
+    socklen_t length = sizeof info;
+
+    if (getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &length) < 0)
+        return error_name(errno);
+    return info.tcpi_state < sizeof states / sizeof *states ? states[info.tcpi_state] : "?";
+}
+
+static inline int protocol_number(const char *name)
+{
+    if (strcmp(name, "tcp") == 0)
+        return IPPROTO_TCP;
+    if (strcmp(name, "mptcp") == 0)
+        return IPPROTO_MPTCP;
+    if (strcmp(name, "udp") == 0)
+        return IPPROTO_UDP;
+    fprintf(stderr, "unknown protocol: %s\n", name);
+    exit(2);
+}
+
+#endif

@@ -1,0 +1,282 @@
+/* SPDX-License-Identifier: MIT */
+/* Calls connect() once, for a destination that refuses, and prints everything that a program could
+ * then observe. What has to differ between two runs is not printed: the source port appears as
+ * SOURCE, which the caller pins and passes in. So two refusals are the same where the outputs are.
+ *
+ *     contract [--nonblock] [--protocol mptcp] ADDRESS PORT SOURCE-PORT LIVE-PORT
+ *
+ * LIVE-PORT is one that the program may listen on itself. */
+#include "common.h"
+
+#include <fcntl.h>
+#include <getopt.h>
+#include <sys/epoll.h>
+#include <sys/ioctl.h>
+
+static struct sockaddr_storage destination;
+static socklen_t address_length;
+static bool nonblocking;
+static int protocol = IPPROTO_TCP, source_port, live_port;
+
+/* Not options but measurements, different for any two sockets or at any two moments; or operations
+ * in the guise of an option. */
+static bool is_measurement(int level, int option)
+{
+    static const struct {
+        int level, option;
+    } measurements[] = {
+        {SOL_SOCKET, SO_ERROR}, /* printed by itself: reading it here would clear it */
+        {SOL_SOCKET, 49},       /* SO_INCOMING_CPU */
+        {SOL_SOCKET, 55},       /* SO_MEMINFO */
+        {SOL_SOCKET, 56},       /* SO_INCOMING_NAPI_ID */
+        {SOL_SOCKET, 57},       /* SO_COOKIE */
+        {IPPROTO_TCP, 2},       /* TCP_MAXSEG: unless it is set, the kernel's last estimate */
+        {IPPROTO_TCP, 11},      /* TCP_INFO: the state is printed by itself */
+        {IPPROTO_TCP, 24},      /* TCP_TIMESTAMP */
+        {IPPROTO_TCP, 35},      /* TCP_ZEROCOPY_RECEIVE */
+    };
+
+    for (size_t i = 0; i < sizeof measurements / sizeof *measurements; i++)
+        if (measurements[i].level == level && measurements[i].option == option)
+            return true;
+    return false;
+}
+
+static void print_options(int fd)
+{
+    static const int levels[] = {SOL_SOCKET, IPPROTO_IP, IPPROTO_IPV6, IPPROTO_TCP};
+
+    for (size_t i = 0; i < sizeof levels / sizeof *levels; i++) {
+        for (int option = 1; option < 90; option++) {
+            unsigned char value[64] = {0};
+            socklen_t length = sizeof value;
+
+            if (is_measurement(levels[i], option) ||
+                getsockopt(fd, levels[i], option, value, &length) < 0)
+                continue;
+            printf("option %d/%d:", levels[i], option);
+            for (socklen_t byte = 0; byte < length; byte++)
+                printf(" %02x", value[byte]);
+            printf("\n");
+        }
+    }
+}
+
+static void set_options(int fd)
+{
+    static const struct {
+        int level, option, value;
+    } options[] = {{SOL_SOCKET, SO_KEEPALIVE, 1},        {SOL_SOCKET, SO_SNDBUF, 40000},
+                   {SOL_SOCKET, SO_RCVBUF, 50000},       {SOL_SOCKET, SO_OOBINLINE, 1},
+                   {SOL_SOCKET, SO_PRIORITY, 3},         {IPPROTO_TCP, TCP_NODELAY, 1},
+                   {IPPROTO_TCP, TCP_KEEPIDLE, 77},      {IPPROTO_TCP, TCP_SYNCNT, 3},
+                   {IPPROTO_TCP, TCP_USER_TIMEOUT, 5000}};
+
+    for (size_t i = 0; i < sizeof options / sizeof *options; i++)
+        if (setsockopt(fd, options[i].level, options[i].option, &options[i].value,
+                       sizeof options[i].value) < 0 &&
+            errno != EOPNOTSUPP && errno != ENOPROTOOPT) /* MPTCP lacks some of them */
+            die("setsockopt");
+}
+
+static const struct sockaddr *destination_port(int port)
+{
+    *port_of(&destination) = htons((in_port_t)port);
+    return (struct sockaddr *)&destination;
+}
+
+static int listen_without_reuse(int port)
+{
+    struct sockaddr_storage any = {.ss_family = destination.ss_family};
+    int fd = must(socket(destination.ss_family, SOCK_STREAM, IPPROTO_TCP), "socket");
+
+    *port_of(&any) = htons((in_port_t)port);
+    if (bind(fd, (struct sockaddr *)&any, address_length) == 0 && listen(fd, 8) == 0)
+        return fd;
+    close(fd);
+    return -1;
+}
+
+static int watch(int fd)
+{
+    struct epoll_event event = {.events = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET};
+    int epoll = must(epoll_create1(0), "epoll_create1");
+
+    must(epoll_ctl(epoll, EPOLL_CTL_ADD, fd, &event), "epoll_ctl");
+    return epoll;
+}
+
+static void print_epoll(const char *which, int epoll)
+{
+    struct epoll_event event;
+
+    if (must(epoll_wait(epoll, &event, 1, 0), "epoll_wait") == 1)
+        printf("epoll, registered %s: 0x%x\n", which, event.events);
+    else
+        printf("epoll, registered %s: nothing\n", which);
+}
+
+static void print_poll(const char *when, int fd)
+{
+    struct pollfd poll_fd = {.fd = fd, .events = POLLIN | POLLOUT | POLLPRI | POLLRDHUP};
+
+    must(poll(&poll_fd, 1, 0), "poll");
+    printf("poll, %s: 0x%x\n", when, (unsigned)poll_fd.revents);
+}
+
+static void print_local(int fd)
+{
+    char source[16];
+    const char *text = endpoint_text(fd, getsockname);
+    const char *port = strrchr(text, ':');
+
+    snprintf(source, sizeof source, ":%d", source_port);
+    if (port != NULL && strcmp(port, source) == 0)
+        printf("local: %.*s:SOURCE\n", (int)(port - text), text);
+    else
+        printf("local: %s\n", text);
+}
+
+static void print_so_error(const char *when, int fd)
+{
+    int error;
+    socklen_t length = sizeof error;
+
+    must(getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &length), "SO_ERROR");
+    printf("SO_ERROR, %s: %s\n", when, error_name(error));
+}
+
+static void print_unread(int fd)
+{
+    char byte;
+    int unread = -1;
+    ssize_t result;
+
+    must(ioctl(fd, FIONREAD, &unread), "FIONREAD");
+    printf("unread: %d\n", unread);
+    result = recv(fd, &byte, 1, MSG_DONTWAIT);
+    printf("recv: %s\n", result < 0 ? error_name(errno) : result == 0 ? "end" : "data");
+    result = send(fd, "x", 1, MSG_DONTWAIT | MSG_NOSIGNAL);
+    printf("send: %s\n", result < 0 ? error_name(errno) : "taken");
+}
+
+/* Every socket of this host that has the source port, in whatever state (proc(5), net/tcp). */
+static void print_sockets_on_source_port(void)
+{
+    static const char *const tables[] = {"/proc/net/tcp", "/proc/net/tcp6"};
+    int sockets = 0;
+
+    for (size_t i = 0; i < sizeof tables / sizeof *tables; i++) {
+        char line[512];
+        FILE *table = fopen(tables[i], "r");
+        if (table == NULL)
+            die(tables[i]);
+        while (fgets(line, sizeof line, table) != NULL) {
+            unsigned port;
+            if (sscanf(line, " %*d: %*[0-9A-F]:%X", &port) == 1 && port == (unsigned)source_port)
+                sockets++;
+        }
+        fclose(table);
+    }
+    printf("sockets left on the source port: %d\n", sockets);
+}
+
+static void print_server_start(void)
+{
+    int fd = listen_without_reuse(source_port);
+
+    printf("a server on the source port, without SO_REUSEADDR: %s\n",
+           fd >= 0 ? "starts" : error_name(errno));
+    if (fd >= 0)
+        close(fd);
+}
+
+/* The same descriptor once more, now to somebody who listens. */
+static void print_second_connection(int fd, int listener)
+{
+    struct pollfd pending = {.fd = fd, .events = POLLOUT};
+    struct pollfd arriving = {.fd = listener, .events = POLLIN};
+    char heard[8] = "";
+    int server;
+
+    if (connect(fd, destination_port(live_port), address_length) < 0 && errno != EINPROGRESS) {
+        printf("connect again: %s\n", error_name(errno));
+        return;
+    }
+    must(poll(&pending, 1, 10000), "poll");
+    print_so_error("connected again", fd);
+    if (must(poll(&arriving, 1, 1000), "poll") == 0) {
+        printf("nobody arrived at the server\n");
+        return;
+    }
+    server = must(accept(listener, NULL, NULL), "accept");
+    must((int)send(fd, "ping", 4, MSG_NOSIGNAL), "send");
+    must((int)recv(server, heard, 4, MSG_WAITALL), "recv");
+    printf("the server heard: %s\n", heard);
+    must((int)send(server, "pong", 4, MSG_NOSIGNAL), "send");
+    pending.events = POLLIN;
+    must(poll(&pending, 1, 10000), "poll");
+    must((int)recv(fd, heard, 4, 0), "recv");
+    printf("the client heard: %s\n", heard);
+    close(server);
+}
+
+static void parse_arguments(int argc, char **argv)
+{
+    static const struct option options[] = {
+        {"nonblock", no_argument, NULL, 'n'}, {"protocol", required_argument, NULL, 'P'}, {0}};
+    int option;
+
+    while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
+        switch (option) {
+        case 'n': nonblocking = true; break;
+        case 'P': protocol = protocol_number(optarg); break;
+        default: exit(2);
+        }
+    }
+    if (argc - optind != 4) {
+        fprintf(stderr, "usage: contract [OPTION]... ADDRESS PORT SOURCE-PORT LIVE-PORT\n");
+        exit(2);
+    }
+    address_length = parse_address(argv[optind], argv[optind + 1], &destination);
+    source_port = atoi(argv[optind + 2]);
+    live_port = atoi(argv[optind + 3]);
+}
+
+int main(int argc, char **argv)
+{
+    int fd, other_fd, listener, epoll_before, status_flags, result;
+
+    parse_arguments(argc, argv);
+    listener = must(listen_without_reuse(live_port), "listen");
+    fd = must(socket(destination.ss_family, SOCK_STREAM | SOCK_CLOEXEC, protocol), "socket");
+    set_options(fd);
+    other_fd = must(dup(fd), "dup");
+    status_flags = must(fcntl(fd, F_GETFL), "F_GETFL") | (nonblocking ? O_NONBLOCK : 0);
+    must(fcntl(fd, F_SETFL, status_flags), "F_SETFL");
+    epoll_before = watch(fd);
+    print_epoll("before, unconnected", epoll_before);
+
+    result = connect(fd, (struct sockaddr *)&destination, address_length);
+    printf("connect: %d %s\n", result, error_name(result < 0 ? errno : 0));
+    print_epoll("before", epoll_before);
+    print_epoll("after", watch(fd));
+    print_poll("before SO_ERROR", fd);
+    print_so_error("first", fd);
+    print_so_error("second", fd);
+    print_poll("after SO_ERROR", fd);
+    printf("state: %s\n", tcp_state_text(fd));
+    print_local(fd);
+    printf("peer: %s\n", endpoint_text(fd, getpeername));
+    printf("file status flags: %s\n", fcntl(fd, F_GETFL) == status_flags ? "kept" : "changed");
+    printf("close on exec: %d\n", fcntl(fd, F_GETFD) & FD_CLOEXEC);
+    print_options(fd);
+    print_unread(fd);
+    printf("the dup'ed descriptor's state: %s\n", tcp_state_text(other_fd));
+    print_sockets_on_source_port();
+    print_server_start();
+    print_second_connection(fd, listener);
+    printf("close: %d\n", close(fd));
+    printf("close of the dup'ed descriptor: %d\n", close(other_fd));
+    return 0;
+}

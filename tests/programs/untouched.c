@@ -1,0 +1,247 @@
+/* SPDX-License-Identifier: MIT */
+/* Ways to call connect() that have nothing to do with self-connections, one for each argument.
+ * Prints the result, and errno where it is an error. */
+#include "common.h"
+
+#include <fcntl.h>
+#include <linux/netlink.h>
+#include <signal.h>
+#include <stddef.h>
+#include <sys/mman.h>
+#include <sys/un.h>
+
+static const struct sockaddr_in somewhere = {
+    .sin_family = AF_INET, .sin_port = 0x1111, .sin_addr.s_addr = 0x11111111};
+static const struct sockaddr *const to_somewhere = (const struct sockaddr *)&somewhere;
+
+static int tcp_socket(void)
+{
+    return must(socket(AF_INET, SOCK_STREAM, 0), "socket");
+}
+
+static void report(const char *what, int result)
+{
+    printf("%s: %d %s\n", what, result, error_name(result < 0 ? errno : 0));
+}
+
+/* A server on a port that the kernel chooses. */
+static int listener(struct sockaddr_in *address)
+{
+    socklen_t length = sizeof *address;
+    int fd = tcp_socket();
+
+    must(listen(fd, 8), "listen");
+    must(getsockname(fd, (struct sockaddr *)address, &length), "getsockname");
+    address->sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    return fd;
+}
+
+static void bad_descriptor(void)
+{
+    report("connect", connect(-1, to_somewhere, sizeof somewhere));
+}
+
+static void not_a_socket(void)
+{
+    int fd = must(open("/dev/null", O_RDWR), "/dev/null");
+    report("connect", connect(fd, to_somewhere, sizeof somewhere));
+}
+
+static void null_address(void)
+{
+    report("connect", connect(tcp_socket(), NULL, sizeof somewhere));
+}
+
+static void wild_address(void)
+{
+    void *unmapped = mmap(NULL, 4096, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (unmapped == MAP_FAILED)
+        die("mmap");
+    report("connect", connect(tcp_socket(), unmapped, sizeof somewhere));
+}
+
+static void short_length(void)
+{
+    report("no bytes", connect(tcp_socket(), to_somewhere, 0));
+    report("1 byte", connect(tcp_socket(), to_somewhere, 1));
+    report("one byte too few", connect(tcp_socket(), to_somewhere, sizeof somewhere - 1));
+    report("negative", connect(tcp_socket(), to_somewhere, (socklen_t)-1));
+}
+
+static void wrong_family(void)
+{
+    struct sockaddr_in6 v6 = {.sin6_family = AF_INET6, .sin6_addr = IN6ADDR_LOOPBACK_INIT};
+    struct sockaddr strange = {.sa_family = 200};
+
+    report("IPv6 address, IPv4 socket", connect(tcp_socket(), (struct sockaddr *)&v6, sizeof v6));
+    report("unknown family", connect(tcp_socket(), &strange, sizeof strange));
+}
+
+static void already_connected(void)
+{
+    struct sockaddr_in server;
+    int fd = tcp_socket();
+
+    listener(&server);
+    report("first", connect(fd, (struct sockaddr *)&server, sizeof server));
+    report("again", connect(fd, (struct sockaddr *)&server, sizeof server));
+}
+
+static void ignore(int signal)
+{
+    (void)signal;
+}
+
+/* While a connection is pending, the kernel takes the next connect() to mean that one, and needs no
+ * more of the address than its family. What stands behind those two bytes is not even mapped.
+ * Nothing may answer on port 50000. */
+static void short_again(void)
+{
+    const struct sigaction action = {.sa_handler = ignore}; /* no SA_RESTART */
+    const struct sockaddr_in silent = {
+        .sin_family = AF_INET, .sin_port = htons(50000), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    const size_t page = (size_t)sysconf(_SC_PAGESIZE);
+    int fd = tcp_socket();
+    char *pages = mmap(NULL, 2 * page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    char *family = pages + page - sizeof silent.sin_family;
+
+    if (pages == MAP_FAILED)
+        die("mmap");
+    must(mprotect(pages + page, page, PROT_NONE), "mprotect");
+    memcpy(family, &silent.sin_family, sizeof silent.sin_family);
+    must(sigaction(SIGALRM, &action, NULL), "sigaction");
+    ualarm(50000, 50000);
+    report("connect", connect(fd, (const struct sockaddr *)&silent, sizeof silent));
+    report("again", connect(fd, (struct sockaddr *)family, sizeof silent.sin_family));
+}
+
+static void disconnect(void)
+{
+    const struct sockaddr unspecified = {.sa_family = AF_UNSPEC};
+    struct sockaddr_in server;
+    int fd = tcp_socket();
+
+    listener(&server);
+    report("connect", connect(fd, (struct sockaddr *)&server, sizeof server));
+    report("disconnect", connect(fd, &unspecified, sizeof unspecified));
+    printf("peer: %s\n", endpoint_text(fd, getpeername));
+    report("disconnect, nothing but the family", connect(fd, &unspecified, sizeof(sa_family_t)));
+}
+
+static void unix_sockets(int type)
+{
+    struct sockaddr_un address = {.sun_family = AF_UNIX, .sun_path = "\0noselfconn test"};
+    struct sockaddr_un nowhere = {.sun_family = AF_UNIX, .sun_path = "/nonexistent"};
+    socklen_t length = offsetof(struct sockaddr_un, sun_path) + 16;
+    int server = must(socket(AF_UNIX, type, 0), "socket");
+    int client = must(socket(AF_UNIX, type, 0), "socket");
+
+    must(bind(server, (struct sockaddr *)&address, length), "bind");
+    if (type == SOCK_STREAM)
+        must(listen(server, 1), "listen");
+    report("nobody", connect(client, (struct sockaddr *)&nowhere, sizeof nowhere));
+    report("connect", connect(client, (struct sockaddr *)&address, length));
+    report("send", (int)send(client, "x", 1, 0));
+}
+
+static void unix_stream(void)
+{
+    unix_sockets(SOCK_STREAM);
+}
+
+static void unix_datagram(void)
+{
+    unix_sockets(SOCK_DGRAM);
+}
+
+static void netlink(void)
+{
+    const struct sockaddr_nl kernel = {.nl_family = AF_NETLINK};
+    int fd = must(socket(AF_NETLINK, SOCK_RAW, NETLINK_ROUTE), "socket");
+    report("connect", connect(fd, (const struct sockaddr *)&kernel, sizeof kernel));
+}
+
+/* Both are full when somewhere accepts: the next connection hangs in SYN_SENT. */
+static void full_accept_queue(void)
+{
+    struct sockaddr_in server;
+    int listening = listener(&server);
+
+    must(listen(listening, 0), "listen");
+    for (int i = 0; i < 3; i++) {
+        int fd = tcp_socket();
+        must(fcntl(fd, F_SETFL, O_NONBLOCK), "O_NONBLOCK");
+        report("connect", connect(fd, (struct sockaddr *)&server, sizeof server));
+        usleep(50000);
+        printf("state: %s\n", tcp_state_text(fd));
+    }
+}
+
+/* A local port is not what makes a connection unique: the four-tuple is. */
+static void shared_local_port(void)
+{
+    const int on = 1;
+    struct sockaddr_in local = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    struct sockaddr_in server;
+    socklen_t length = sizeof local;
+
+    for (int i = 0; i < 2; i++) {
+        int fd = tcp_socket(), listening = listener(&server), accepted;
+        char heard = '-';
+
+        must(setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof on), "SO_REUSEPORT");
+        must(bind(fd, (struct sockaddr *)&local, sizeof local), "bind");
+        must(getsockname(fd, (struct sockaddr *)&local, &length), "getsockname");
+        report("connect", connect(fd, (struct sockaddr *)&server, sizeof server));
+        accepted = must(accept(listening, NULL, NULL), "accept");
+        must((int)send(fd, "x", 1, 0), "send");
+        must((int)recv(accepted, &heard, 1, 0), "recv");
+        printf("server %d heard: %c\n", i, heard);
+    }
+}
+
+/* Legitimate, and common: a datagram socket that talks to itself. */
+static void udp_to_itself(void)
+{
+    struct sockaddr_in self = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    socklen_t length = sizeof self;
+    char heard[8] = "";
+    int fd = must(socket(AF_INET, SOCK_DGRAM, 0), "socket");
+
+    must(bind(fd, (struct sockaddr *)&self, sizeof self), "bind");
+    must(getsockname(fd, (struct sockaddr *)&self, &length), "getsockname");
+    report("connect", connect(fd, (struct sockaddr *)&self, sizeof self));
+    report("send", (int)send(fd, "echo", 4, 0));
+    report("recv", (int)recv(fd, heard, sizeof heard, MSG_DONTWAIT));
+    printf("heard: %s\n", heard);
+}
+
+int main(int argc, char **argv)
+{
+    static const struct {
+        const char *name;
+        void (*run)(void);
+    } cases[] = {{"bad-descriptor", bad_descriptor},
+                 {"not-a-socket", not_a_socket},
+                 {"null-address", null_address},
+                 {"wild-address", wild_address},
+                 {"short-length", short_length},
+                 {"wrong-family", wrong_family},
+                 {"already-connected", already_connected},
+                 {"short-again", short_again},
+                 {"disconnect", disconnect},
+                 {"unix-stream", unix_stream},
+                 {"unix-datagram", unix_datagram},
+                 {"netlink", netlink},
+                 {"full-accept-queue", full_accept_queue},
+                 {"shared-local-port", shared_local_port},
+                 {"udp-to-itself", udp_to_itself}};
+
+    for (size_t i = 0; argc == 2 && i < sizeof cases / sizeof *cases; i++)
+        if (strcmp(cases[i].name, argv[1]) == 0) {
+            cases[i].run();
+            return 0;
+        }
+    fprintf(stderr, "usage: untouched CASE, one of those in untouched.c\n");
+    return 2;
+}

@@ -1,0 +1,182 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: MIT
+# What NOSELFCONN_MODE and NOSELFCONN_LOG ask for.
+
+load helpers
+
+setup() {
+    new_host
+    set_source_ports 50000
+    log=$BATS_TEST_TMPDIR/log
+}
+
+# The pattern of a line of the log of `connect`.
+line_of_log() { # ENDPOINT MODE ACTION
+    local time='[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\.[0-9]{3}Z'
+    printf '^time=%s pid=([0-9]+) command="connect" thread=([0-9]+) call=connect fd=[0-9]+ endpoint=%s mode=%s action=%s$' \
+        "$time" "$1" "$2" "$3"
+}
+
+@test "by default a self-connection is refused, and nothing is said" {
+    run --separate-stderr protected connect 127.0.0.1 50000
+    assert_refused
+    assert_equal "$stderr" ''
+}
+
+@test "an unknown mode is the default" {
+    NOSELFCONN_MODE=observer run protected connect 127.0.0.1 50000
+    assert_refused
+}
+
+@test "mode observe lets a self-connection stand, untouched, and reports it" {
+    NOSELFCONN_MODE=observe NOSELFCONN_LOG=$log run protected connect 127.0.0.1 50000
+    assert_line --index 0 'connect: 0'
+    assert_line 'state: ESTABLISHED'
+    assert_connected_to_itself
+    run cat "$log"
+    assert_output --regexp "$(line_of_log '127\.0\.0\.1:50000' observe allowed)"
+}
+
+@test "mode observe leaves the errno of a pending self-connection" {
+    NOSELFCONN_MODE=observe NOSELFCONN_LOG=/nonexistent/log run protected connect --nonblock 127.0.0.1 50000
+    assert_line --index 0 'connect: EINPROGRESS'
+    assert_connected_to_itself
+}
+
+@test "mode off does not look" {
+    NOSELFCONN_MODE=off NOSELFCONN_LOG=$log run protected connect 127.0.0.1 50000
+    assert_connected_to_itself
+    [ ! -e "$log" ]
+}
+
+@test "a refused self-connection is one line of the log, with its time, process and thread" {
+    local before after pid
+    before=$(date +%s)
+    NOSELFCONN_LOG=$log run protected connect 127.0.0.1 50000
+    after=$(date +%s)
+    assert_refused
+    run cat "$log"
+    assert_equal "${#lines[@]}" 1
+    assert_output --regexp "$(line_of_log '127\.0\.0\.1:50000' enforce refused)"
+    [[ $output =~ pid=([0-9]+) ]] && pid=${BASH_REMATCH[1]}
+    assert_output --partial "thread=$pid "
+    [[ $output =~ time=([^ ]+) ]] && time=$(date -d "${BASH_REMATCH[1]}" +%s)
+    [ "$before" -le "$time" ] && [ "$time" -le "$after" ]
+}
+
+@test "a connection that is not one to itself is not logged" {
+    set_source_ports 50002
+    server 50100
+    NOSELFCONN_LOG=$log run -0 protected connect --say hello 127.0.0.1 50100
+    assert_line 'heard: answer-hello'
+    [ ! -e "$log" ]
+}
+
+@test "the log shows IPv6 endpoints in brackets, shortened" {
+    local address
+    for address in ::1 2001:db8::1:0:0:1 2001:db8:0:1:1:1:1:1 2001:db8:1:2:3:4:5:6; do
+        [ "$address" = ::1 ] || own_address "$address"
+        NOSELFCONN_LOG=$log run protected connect "$address" 50000
+        assert_refused
+    done
+    run sed 's/.*endpoint=\([^ ]*\) .*/\1/' "$log"
+    assert_output "[::1]:50000
+[2001:db8::1:0:0:1]:50000
+[2001:db8:0:1:1:1:1:1]:50000
+[2001:db8:1:2:3:4:5:6]:50000"
+}
+
+@test "the log shows IPv4 by an IPv6 socket as IPv4" {
+    NOSELFCONN_LOG=$log run protected connect ::ffff:127.0.0.1 50000
+    run cat "$log"
+    assert_output --partial ' endpoint=127.0.0.1:50000 '
+}
+
+@test "the log can be stderr" {
+    NOSELFCONN_LOG=stderr run --separate-stderr protected connect 127.0.0.1 50000
+    assert_refused
+    assert_regex "$stderr" "$(line_of_log '127\.0\.0\.1:50000' enforce refused)"
+}
+
+@test "nothing in a program's name can forge or break a line of the log" {
+    local program=$BATS_TEST_TMPDIR/$'a" b\nc\\'
+    cp "$root/build/tests/connect" "$program"
+    NOSELFCONN_LOG=$log run protected "$program" 127.0.0.1 50000
+    assert_refused
+    run cat "$log"
+    assert_equal "${#lines[@]}" 1
+    assert_output --partial ' command="a? b?c?" '
+}
+
+@test "a relative path, or one too long to open, is no log" {
+    cd "$BATS_TEST_TMPDIR"
+    NOSELFCONN_LOG=log run protected connect 127.0.0.1 50000
+    assert_refused
+    NOSELFCONN_LOG=/$(printf '%05000d' 0) run protected connect 127.0.0.1 50000
+    assert_refused
+    run ls
+    assert_output ''
+}
+
+# The program must not notice: the same result as without a log, no signal, no waiting.
+@test "a log that cannot be written changes nothing" {
+    local expected
+    run protected connect 127.0.0.1 50000
+    assert_refused
+    expected=$output
+    mkfifo "$BATS_TEST_TMPDIR/fifo"
+    for log in /nonexistent/log /dev/full "$BATS_TEST_TMPDIR" "$BATS_TEST_TMPDIR/fifo"; do
+        NOSELFCONN_LOG=$log run -0 protected timeout 10 connect 127.0.0.1 50000
+        assert_output "$expected"
+    done
+}
+
+@test "a stderr that is closed, full or without a reader changes nothing" {
+    local expected
+    run protected connect 127.0.0.1 50000
+    expected=$output
+    export NOSELFCONN_LOG=stderr
+
+    run -0 protected sh -c 'exec 2>&-; exec connect 127.0.0.1 50000'
+    assert_output "$expected"
+
+    run -0 protected sh -c 'exec 2>/dev/full; exec connect 127.0.0.1 50000'
+    assert_output "$expected"
+
+    # A pipe that is full, and whose reader does not read.
+    mkfifo "$BATS_TEST_TMPDIR/pipe"
+    exec {pipe}<>"$BATS_TEST_TMPDIR/pipe"
+    dd if=/dev/zero bs=4096 oflag=nonblock 2>/dev/null >&"$pipe" || true
+    run -0 protected timeout 10 bash -c "exec connect 127.0.0.1 50000 2>&$pipe"
+    assert_output "$expected"
+    exec {pipe}>&-
+
+    # A pipe that nobody reads any more.
+    run -0 protected timeout 10 sh -c \
+        'exec 3>&1; (sleep 0.1; exec connect 127.0.0.1 50000 2>&1 >&3) | true'
+    assert_output "$expected"
+}
+
+@test "a log at the limit of the file size changes nothing" {
+    local expected
+    run protected connect 127.0.0.1 50000
+    expected=$output
+    NOSELFCONN_LOG=$log run -0 protected sh -c 'ulimit -f 0; exec connect 127.0.0.1 50000'
+    assert_output "$expected"
+    [ ! -s "$log" ]
+}
+
+@test "processes that share a log never tear a line" {
+    local i
+    local -a writers=()
+    for i in {1..200}; do
+        NOSELFCONN_MODE=observe NOSELFCONN_LOG=$log background "$i" protected \
+            connect --bind "127.0.1.$i" --bind-port 50000 "127.0.1.$i" 50000
+        writers+=($!)
+    done
+    wait "${writers[@]}"
+    run grep -cE "$(line_of_log '127\.0\.1\.[0-9]+:50000' observe allowed)" "$log"
+    assert_output 200
+    run grep -c '' "$log"
+    assert_output 200
+}
