@@ -98,7 +98,7 @@ output_of() { # NAME
 eventually() {
     local attempt
     for ((attempt = 0; attempt < 500; attempt++)); do
-        if "$@"; then
+        if "$@" >/dev/null; then
             return
         fi
         sleep 0.02
@@ -145,6 +145,10 @@ listens() { # PORT [HOST]
     [ -n "$(on "${2:-here}" ss -Hltn "sport = :$1")" ]
 }
 
+listening_process() { # PORT
+    on here ss -Hltnp "sport = :$1" | sed -n 's/.*pid=\([0-9]*\).*/\1/p'
+}
+
 # A server that answers each line with that line after "answer-" (a socket connected to itself
 # hears its own words too), and says GREETING first where one is given.
 server() { # PORT [ADDRESS] [GREETING] [HOST]
@@ -157,6 +161,14 @@ server() { # PORT [ADDRESS] [GREETING] [HOST]
     eventually listens "$1" "$host"
 }
 
+# Debian's redis-server is redis-check-rdb by another name (it looks at argv[0]); the package of the
+# server would start one on the machine.
+redis_server() {
+    background redis on here bash -c \
+        'exec -a redis-server redis-check-rdb --bind 127.0.0.1 --port 50000 --save ""'
+    eventually listens 50000
+}
+
 self_connected_sockets() {
     on here ss -Htan | awk '$4 == $5'
 }
@@ -166,7 +178,9 @@ assert_connected_to_itself() {
     local local_endpoint peer
     local_endpoint=$(sed -n 's/^local: //p' <<<"$output")
     peer=$(sed -n 's/^peer: //p' <<<"$output")
-    [ -n "$peer" ] && [ "$local_endpoint" = "$peer" ] || fail "not connected to itself: $output"
+    if [ -z "$peer" ] || [ "$local_endpoint" != "$peer" ]; then
+        fail "not connected to itself: $output"
+    fi
 }
 
 # For the output of `run ... connect`: as after a refusal by somebody else.

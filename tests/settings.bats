@@ -146,7 +146,7 @@ line_of_log() { # ENDPOINT MODE ACTION
     # A pipe that is full, and whose reader does not read.
     mkfifo "$BATS_TEST_TMPDIR/pipe"
     exec {pipe}<>"$BATS_TEST_TMPDIR/pipe"
-    dd if=/dev/zero bs=4096 oflag=nonblock 2>/dev/null >&"$pipe" || true
+    dd if=/dev/zero of="$BATS_TEST_TMPDIR/pipe" bs=4096 oflag=nonblock status=none || true
     run -0 protected timeout 10 bash -c "exec connect 127.0.0.1 50000 2>&$pipe"
     assert_output "$expected"
     exec {pipe}>&-

@@ -1,0 +1,236 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: MIT
+# Real programs, as Debian ships them. Each is to do with the library exactly what it does when
+# nobody listens, message and exit status; without the library it connects to itself; and a live
+# server it reaches as ever.
+
+load helpers
+
+# Counts the SYN-ACKs from port 50000 to itself: what only a self-connection sends.
+count_self_connections() {
+    filter here 'tcp sport 50000 tcp dport 50000 tcp flags & (syn | ack) == syn | ack counter'
+}
+
+has_self_connected() {
+    on here nft list ruleset | grep -q 'counter packets [1-9]'
+}
+
+# What changes from one run to the next, and does not matter: how long it took, at what time, as
+# which process, from which port.
+normalised() {
+    sed -E 's/after [0-9]+ ms/after N ms/; s/[0-9]{4}-[0-9]{2}-[0-9]{2} [0-9:]{8}/TIME/
+        s/[0-9/]{10} [0-9:]{8}/TIME/; s/socat\[[0-9]+\]/socat[PID]/' <<<"$output"
+}
+
+# The client is to connect to 127.0.0.1:50000, and to say MESSAGE when that is refused.
+is_refused_as_by_nobody() { # MESSAGE CLIENT...
+    local message=$1 refusal refusal_status
+    shift
+
+    set_source_ports 50002
+    run unprotected timeout 20 "$@" </dev/null
+    [ "$status" -ne 124 ] || fail "does not end when refused: $*"
+    assert_output --partial "$message"
+    refusal=$(normalised)
+    refusal_status=$status
+
+    set_source_ports 50000
+    run protected timeout 20 "$@" </dev/null
+    assert_equal "$(normalised)" "$refusal"
+    assert_equal "$status" "$refusal_status"
+    run self_connected_sockets
+    assert_output ''
+
+    count_self_connections
+    background control unprotected "$@"
+    eventually has_self_connected
+}
+
+@test "telnet is refused" {
+    is_refused_as_by_nobody 'Connection refused' telnet 127.0.0.1 50000
+}
+
+@test "telnet reaches a live server" {
+    server 50000
+    run protected sh -c '(echo hello; sleep 1) | telnet 127.0.0.1 50000'
+    assert_output --partial 'answer-hello'
+}
+
+@test "nc.openbsd is refused" {
+    is_refused_as_by_nobody 'Connection refused' nc.openbsd -v 127.0.0.1 50000
+}
+
+@test "nc.openbsd reaches a live server" {
+    server 50000
+    run -0 protected nc.openbsd -N 127.0.0.1 50000 <<<hello
+    assert_output answer-hello
+}
+
+@test "nc.traditional is refused" {
+    is_refused_as_by_nobody 'Connection refused' nc.traditional -v 127.0.0.1 50000
+}
+
+@test "nc.traditional reaches a live server" {
+    server 50000
+    run -0 protected nc.traditional -q 1 127.0.0.1 50000 <<<hello
+    assert_output answer-hello
+}
+
+@test "socat is refused" {
+    is_refused_as_by_nobody 'Connection refused' socat - TCP:127.0.0.1:50000
+}
+
+@test "socat reaches a live server" {
+    server 50000
+    run -0 protected socat - TCP:127.0.0.1:50000 <<<hello
+    assert_output answer-hello
+}
+
+@test "curl is refused" {
+    is_refused_as_by_nobody 'curl: (7) Failed to connect' curl -sS http://127.0.0.1:50000/
+}
+
+@test "wget is refused" {
+    is_refused_as_by_nobody 'Connection refused' wget --tries 1 -nv -O - http://127.0.0.1:50000/
+}
+
+@test "curl and wget reach a live server" {
+    echo 'a page' >"$BATS_TEST_TMPDIR/page"
+    background web on here python3 -m http.server --bind 127.0.0.1 --directory "$BATS_TEST_TMPDIR" 50000
+    eventually listens 50000
+    run -0 protected curl -sS http://127.0.0.1:50000/page
+    assert_output 'a page'
+    run -0 protected wget -q -O - http://127.0.0.1:50000/page
+    assert_output 'a page'
+}
+
+# The ways by which Python connects: says what it heard, or which error. Not the text of the error:
+# asyncio, which is refused by the kernel a moment after connect(), but by the library at once, words
+# these two differently.
+python_client() { # BODY
+    printf '%s\n' 'import asyncio, errno, socket, sys' \
+        'where = ("127.0.0.1", 50000)' \
+        'def converse(s):' \
+        '    s.sendall(b"hello\n")' \
+        '    print(s.recv(100).decode().strip())' \
+        'try:' \
+        "    $1" \
+        'except OSError as error:' \
+        '    sys.exit(f"{type(error).__name__} {error.errno}")'
+}
+
+python_blocking=$(python_client 'converse(socket.create_connection(where))')
+python_timeout=$(python_client 'converse(socket.create_connection(where, timeout=5))')
+python_connect_ex=$(python_client 's = socket.socket(); e = s.connect_ex(where); print(errno.errorcode.get(e)); e or converse(s)')
+python_asyncio=$(python_client 'asyncio.run(stream())' | sed '/^try:/i \
+async def stream():\
+    reader, writer = await asyncio.open_connection(*where)\
+    writer.write(b"hello\\n")\
+    print((await reader.readline()).decode().strip())')
+
+@test "Python is refused, blocking" {
+    is_refused_as_by_nobody 'ConnectionRefusedError 111' python3 -c "$python_blocking"
+}
+
+@test "Python is refused, with a timeout" {
+    is_refused_as_by_nobody 'ConnectionRefusedError 111' python3 -c "$python_timeout"
+}
+
+@test "Python is refused, by connect_ex()" {
+    is_refused_as_by_nobody 'ECONNREFUSED' python3 -c "$python_connect_ex"
+}
+
+@test "Python is refused, by asyncio" {
+    is_refused_as_by_nobody 'ConnectionRefusedError 111' python3 -c "$python_asyncio"
+}
+
+@test "Python reaches a live server in each of these ways" {
+    local client
+    server 50000
+    for client in "$python_blocking" "$python_timeout" "$python_connect_ex" "$python_asyncio"; do
+        run -0 protected python3 -c "$client"
+        assert_output --partial answer-hello
+    done
+}
+
+# shellcheck disable=SC2016 # Perl's variables
+perl_client='use IO::Socket::INET;
+    $s = IO::Socket::INET->new(PeerAddr => "127.0.0.1:50000") or die "$@\n";
+    print $s "hello\n"; $s->flush; print scalar <$s>;'
+
+@test "Perl is refused" {
+    is_refused_as_by_nobody 'Connection refused' perl -e "$perl_client"
+}
+
+@test "Perl reaches a live server" {
+    server 50000
+    run -0 protected perl -e "$perl_client"
+    assert_output answer-hello
+}
+
+node_client='const s = require("net").connect(50000, "127.0.0.1");
+    s.on("error", (error) => { console.error(error.message); process.exit(1); });
+    s.on("connect", () => s.write("hello\n"));
+    s.on("data", (data) => { process.stdout.write(data); s.end(); });'
+
+@test "node is refused" {
+    is_refused_as_by_nobody 'connect ECONNREFUSED 127.0.0.1:50000' node -e "$node_client"
+}
+
+@test "node reaches a live server" {
+    server 50000
+    run -0 protected node -e "$node_client"
+    assert_output answer-hello
+}
+
+@test "bash's /dev/tcp is refused" {
+    is_refused_as_by_nobody 'Connection refused' bash -c 'exec 5<>/dev/tcp/127.0.0.1/50000 && read -r -u 5'
+}
+
+@test "bash's /dev/tcp reaches a live server" {
+    server 50000
+    # shellcheck disable=SC2016 # for the inner shell
+    run -0 protected bash -c 'exec 5<>/dev/tcp/127.0.0.1/50000
+        echo hello >&5
+        read -r -u 5 line
+        echo "$line"'
+    assert_output answer-hello
+}
+
+@test "redis-cli is refused" {
+    is_refused_as_by_nobody 'Connection refused' redis-cli -h 127.0.0.1 -p 50000 ping
+}
+
+@test "redis-cli reaches a live server" {
+    redis_server
+    run -0 protected redis-cli -h 127.0.0.1 -p 50000 ping
+    assert_output PONG
+}
+
+@test "ssh is refused" {
+    is_refused_as_by_nobody 'Connection refused' ssh -F none -p 50000 127.0.0.1 true
+}
+
+@test "ssh reaches a live server" {
+    cat >"$BATS_TEST_TMPDIR/server.py" <<'EOF'
+import asyncio, asyncssh
+
+class EveryoneWelcome(asyncssh.SSHServer):
+    def begin_auth(self, username):
+        return False
+
+async def main():
+    await asyncssh.create_server(
+        EveryoneWelcome, "127.0.0.1", 50000,
+        server_host_keys=[asyncssh.generate_private_key("ssh-ed25519")],
+        process_factory=lambda p: (p.stdout.write("ran " + p.command + "\n"), p.exit(7)))
+    await asyncio.Event().wait()
+
+asyncio.run(main())
+EOF
+    background sshd on here python3 "$BATS_TEST_TMPDIR/server.py"
+    eventually listens 50000
+    run -7 protected ssh -F none -o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null \
+        -o LogLevel=ERROR -p 50000 127.0.0.1 uptime
+    assert_output 'ran uptime'
+}

@@ -1,0 +1,40 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: MIT
+# Long runs over Linux's default ephemeral range, in which one attempt in about 14,000 connects to
+# itself. connect() prefers the parity of the range's lower bound, bind() to port 0 the other one.
+
+load helpers
+
+setup() {
+    new_host
+    set_source_ports 32768 60999
+    export NOSELFCONN_LOG=$BATS_TEST_TMPDIR/log
+}
+
+# Some self-connections must have been refused, or the run has shown nothing: of 300,000 attempts
+# about 20; none at all would happen once in 10^9 runs.
+nothing_gets_through() { # ARGUMENT...
+    run -0 protected attempts "$@" 300000
+    assert_output 'attempts 300000 refused 300000 self-connected 0 other 0'
+    [ "$(grep -c action=refused "$NOSELFCONN_LOG")" -ge 1 ]
+
+    run -0 unprotected attempts --until-hit "$@" 300000
+    assert_output --regexp ' self-connected 1 other 0$'
+}
+
+@test "300,000 attempts at a port of the preferred parity" {
+    nothing_gets_through 40000
+}
+
+@test "300,000 attempts at a port of the other parity, each bound to port 0 before" {
+    nothing_gets_through --bind 40001
+}
+
+# Fewer attempts: the kernel looks at 14,000 occupied ports in each.
+@test "50,000 attempts at a port of the other parity, when the preferred one is used up" {
+    run -0 protected attempts --occupy-parity-of 40000 40001 50000
+    assert_output 'attempts 50000 refused 50000 self-connected 0 other 0'
+
+    run -0 unprotected attempts --until-hit --occupy-parity-of 40000 40001 300000
+    assert_output --regexp ' self-connected 1 other 0$'
+}
