@@ -25,7 +25,8 @@ TEST_PROGRAMS := $(patsubst tests/programs/%.c,build/tests/%,$(wildcard tests/pr
 	$(patsubst tests/preloads/%.c,build/tests/%.so,$(wildcard tests/preloads/*.c)) \
 	build/tests/connect-musl
 SCRIPTS = scripts/noselfconn scripts/demo scripts/install-test-tools .ci/run
-JOBS := $(shell nproc)
+# Most tests wait more than they compute.
+JOBS = $$(($$(nproc) * 2))
 
 .PHONY: all
 all: build/libnoselfconn.so ## build the library (the default)
@@ -61,10 +62,13 @@ build/tests/%.so: tests/preloads/%.c Makefile
 
 .PHONY: lint
 lint: ## check layout and style: clang-format, clang-tidy, cppcheck, shellcheck, shfmt
-	scripts/install-test-tools --check
+	scripts/install-test-tools --check lint
 	clang-format --dry-run --Werror $(wildcard shim/*.[ch] tests/*/*.[ch])
 	clang-tidy --quiet --warnings-as-errors='*' $(wildcard shim/*.c) -- $(SHIM_CFLAGS)
-	clang-tidy --quiet --warnings-as-errors='*' $(wildcard tests/*/*.c) -- $(TEST_CFLAGS)
+	clang-tidy --quiet --warnings-as-errors='*' $(wildcard tests/programs/*.c) -- \
+		-D_GNU_SOURCE $(TEST_CFLAGS)
+	clang-tidy --quiet --warnings-as-errors='*' $(wildcard tests/preloads/*.c) -- \
+		-D_DEFAULT_SOURCE $(TEST_CFLAGS)
 	cppcheck --quiet --std=c11 --enable=warning,portability,performance --inline-suppr \
 		--error-exitcode=1 shim tests
 	shellcheck $(SCRIPTS) tests/*.bats tests/*.bash

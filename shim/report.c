@@ -46,12 +46,21 @@ static void put_number(struct line *line, uint32_t number, uint32_t base, int le
 }
 
 /* Any process can choose its name: nothing in it may end the quotes or the line. */
+static bool is_harmless(char c)
+{
+    return c >= ' ' && c <= '~' && c != '"' && c != '\\';
+}
+
 static void put_quoted(struct line *line, const char *text)
 {
-    put_char(line, '"');
-    for (; *text != '\0'; text++)
-        put_char(line, *text < ' ' || *text > '~' || *text == '"' || *text == '\\' ? '?' : *text);
-    put_char(line, '"');
+    put(line, "\"");
+    for (; *text != '\0'; text++) {
+        if (is_harmless(*text))
+            put_char(line, *text);
+        else
+            put_char(line, '?');
+    }
+    put(line, "\"");
 }
 
 static uint32_t days_in_year(uint32_t year)
@@ -110,11 +119,11 @@ static void put_ipv4(struct line *line, const uint8_t address[4])
 /* RFC 5952: the first of the longest runs of two zero groups or more becomes "::". */
 static void put_ipv6(struct line *line, const struct in6_addr *address)
 {
-    uint32_t groups[8];
+    uint16_t groups[8];
     int run_start = -1, run_length = 1;
 
     for (int i = 0; i < 8; i++)
-        groups[i] = (uint32_t)address->s6_addr[2 * i] << 8 | address->s6_addr[2 * i + 1];
+        groups[i] = ntohs(address->s6_addr16[i]);
     for (int i = 0; i < 8; i++) {
         int length = 0;
         while (i + length < 8 && groups[i + length] == 0)

@@ -15,7 +15,7 @@ static void cleanup(void *fd)
 static void *wait_in_connect(void *fd)
 {
     pthread_cleanup_push(cleanup, fd);
-    connect(*(int *)fd, (struct sockaddr *)&destination, length);
+    (void)connect(*(int *)fd, (struct sockaddr *)&destination, length);
     pthread_cleanup_pop(0);
     return NULL;
 }

@@ -84,6 +84,11 @@ static void enable(int fd, int level, int option, const char *what)
     must(setsockopt(fd, level, option, &on, sizeof on), what);
 }
 
+static struct timeval milliseconds(long ms)
+{
+    return (struct timeval){.tv_sec = ms / 1000, .tv_usec = ms % 1000 * 1000};
+}
+
 static void start_listener(const struct sockaddr_storage *address, socklen_t length)
 {
     int fd = must(socket(address->ss_family, SOCK_STREAM, protocol), "socket");
@@ -107,8 +112,7 @@ static int open_socket(int family)
     if (fast_open)
         enable(fd, IPPROTO_TCP, TCP_FASTOPEN_CONNECT, "TCP_FASTOPEN_CONNECT");
     if (send_timeout_ms > 0) {
-        const struct timeval timeout = {.tv_sec = send_timeout_ms / 1000,
-                                        .tv_usec = send_timeout_ms % 1000 * 1000};
+        const struct timeval timeout = milliseconds(send_timeout_ms);
         must(setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &timeout, sizeof timeout), "SO_SNDTIMEO");
     }
     if (bind_address != NULL) {
@@ -131,8 +135,7 @@ static void ignore(int signal)
 static void arm_interrupt(void)
 {
     const struct sigaction action = {.sa_handler = ignore}; /* no SA_RESTART */
-    const struct itimerval timer = {.it_value.tv_sec = interrupt_ms / 1000,
-                                    .it_value.tv_usec = interrupt_ms % 1000 * 1000};
+    const struct itimerval timer = {.it_value = milliseconds(interrupt_ms)};
     must(sigaction(SIGALRM, &action, NULL), "sigaction");
     must(setitimer(ITIMER_REAL, &timer, NULL), "setitimer");
 }
