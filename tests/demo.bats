@@ -12,9 +12,9 @@ assert_shows_everything() {
     local -a hits attempts refused through
 
     mapfile -t hits < <(sed -n 's/^ *attempt \([0-9]*\): connected to itself$/\1/p' <<<"$output")
-    mapfile -t attempts < <(sed -n 's/^ *\([0-9]*\) attempts: .*/\1/p' <<<"$output")
-    mapfile -t refused < <(sed -n 's/.* attempts: \([0-9]*\) self-.*/\1/p' <<<"$output")
-    mapfile -t through < <(sed -n 's/.* refused, \([0-9]*\) got through$/\1/p' <<<"$output")
+    mapfile -t attempts < <(sed -n 's/^ *\([0-9]*\) attempts;.*/\1/p' <<<"$output")
+    mapfile -t refused < <(sed -n 's/.* refused: \([0-9]*\),.*/\1/p' <<<"$output")
+    mapfile -t through < <(sed -n 's/.* got through: \([0-9]*\)$/\1/p' <<<"$output")
     assert_equal "${#hits[@]} ${#attempts[@]}" '2 2'
     [ "${attempts[0]}" -ge $((3 * hits[0])) ] && [ "${attempts[1]}" -ge $((3 * hits[1])) ]
     [ "${refused[0]}" -ge 1 ] && [ "${refused[1]}" -ge 1 ]

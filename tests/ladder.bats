@@ -162,6 +162,15 @@ becomes_connected_to_itself() { # ERROR ARGUMENT...
     becomes_connected_to_itself EINPROGRESS --nonblock :: 50000
 }
 
+@test "of which the fewest segments have arrived: its own SYN and its own SYN-ACK" {
+    set_source_ports 50000
+    filter here 'tcp sport 50000 tcp dport 50000 tcp flags & (syn | ack) == ack drop'
+    run protected connect 127.0.0.1 50000
+    assert_refused
+    run unprotected connect 127.0.0.1 50000
+    assert_connected_to_itself
+}
+
 @test "by TCP_FASTOPEN_CONNECT, where the server's cookie is not known" {
     set_source_ports 50000
     refused_instead_of_connected_to_itself --fast-open 127.0.0.1 50000

@@ -122,13 +122,16 @@ syn_is_sent() { # HOST
     assert_line 'heard: answer-hello'
 }
 
-@test "a real server behind a redirect, which speaks first" {
+@test "a real server behind a redirect, which speaks before connect() returns" {
     prepare() {
         set_source_ports 50000
         server 50100 127.0.0.1 welcome
         redirect 50000 50100
     }
-    the_same_with_and_without connect --say hello 127.0.0.1 50000
+    # shellcheck disable=SC2016 # for the inner shell
+    the_same_with_and_without sh -c \
+        'LD_PRELOAD=${LD_PRELOAD-}:$0 exec connect --say hello 127.0.0.1 50000' \
+        "$root/build/tests/slow.so"
     assert_connected_to_itself
     assert_line 'heard: welcome'
 }

@@ -85,6 +85,12 @@ preload() { # NAME
     refute_line 'the next definition was called'
 }
 
+@test "it reads no more of the address than there is, even where another preload is content" {
+    run -0 on here env LD_PRELOAD="$library:$(preload lenient)" untouched short-length
+    assert_line 'no bytes, and none mapped: 0 0'
+    assert_line '1 byte, and no more mapped: 0 0'
+}
+
 @test "a call from another library's constructor, before its own, is guarded too" {
     set_source_ports 50000
     # The last in the list is initialised first: the mode that the environment asks for is not known.

@@ -60,8 +60,24 @@ static void wild_address(void)
     report("connect", connect(tcp_socket(), unmapped, sizeof somewhere));
 }
 
+/* The address behind the last byte of a page, from which on nothing is mapped. */
+static char *end_of_the_mapped(void)
+{
+    const size_t page = (size_t)sysconf(_SC_PAGESIZE);
+    char *pages = mmap(NULL, 2 * page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+    if (pages == MAP_FAILED)
+        die("mmap");
+    must(mprotect(pages + page, page, PROT_NONE), "mprotect");
+    return pages + page;
+}
+
 static void short_length(void)
 {
+    char *end = end_of_the_mapped();
+
+    report("no bytes, and none mapped", connect(tcp_socket(), (struct sockaddr *)end, 0));
+    report("1 byte, and no more mapped", connect(tcp_socket(), (struct sockaddr *)(end - 1), 1));
     report("no bytes", connect(tcp_socket(), to_somewhere, 0));
     report("1 byte", connect(tcp_socket(), to_somewhere, 1));
     report("one byte too few", connect(tcp_socket(), to_somewhere, sizeof somewhere - 1));
@@ -93,21 +109,16 @@ static void ignore(int signal)
 }
 
 /* While a connection is pending, the kernel takes the next connect() to mean that one, and needs no
- * more of the address than its family. What stands behind those two bytes is not even mapped.
+ * more of the address than its family: what would stand behind it is not mapped.
  * Nothing may answer on port 50000. */
 static void short_again(void)
 {
     const struct sigaction action = {.sa_handler = ignore}; /* no SA_RESTART */
     const struct sockaddr_in silent = {
         .sin_family = AF_INET, .sin_port = htons(50000), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    const size_t page = (size_t)sysconf(_SC_PAGESIZE);
     int fd = tcp_socket();
-    char *pages = mmap(NULL, 2 * page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    char *family = pages + page - sizeof silent.sin_family;
+    char *family = end_of_the_mapped() - sizeof silent.sin_family;
 
-    if (pages == MAP_FAILED)
-        die("mmap");
-    must(mprotect(pages + page, page, PROT_NONE), "mprotect");
     memcpy(family, &silent.sin_family, sizeof silent.sin_family);
     must(sigaction(SIGALRM, &action, NULL), "sigaction");
     ualarm(50000, 50000);

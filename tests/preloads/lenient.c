@@ -1,0 +1,11 @@
+/* SPDX-License-Identifier: MIT */
+/* A connect() that is content with everything. */
+#include <sys/socket.h>
+
+int connect(int fd, const struct sockaddr *destination, socklen_t length)
+{
+    (void)fd;
+    (void)destination;
+    (void)length;
+    return 0;
+}
