@@ -43,7 +43,8 @@ demo: all ## watch telnet connect to itself, and be refused instead; HOST=1: on 
 check: all ## run the tests
 	scripts/install-test-tools --check
 	$(MAKE) --no-print-directory test-programs
-	bats --jobs $(JOBS) --timing tests
+	@mkdir -p build/parallel # where GNU parallel would otherwise take a folder in the user's home
+	PARALLEL_HOME=$(CURDIR)/build/parallel bats --jobs $(JOBS) --timing tests
 
 .PHONY: test-programs
 test-programs: $(TEST_PROGRAMS)
