@@ -5,6 +5,8 @@ PREFIX = /usr/local
 MULTIARCH := $(shell $(CC) -print-multiarch 2>/dev/null)
 LIBDIR = $(PREFIX)/lib$(MULTIARCH:%=/%)
 BINDIR = $(PREFIX)/bin
+# What the installed launcher puts into LD_PRELOAD: the bare name where the loader looks by itself.
+PRELOAD = $(if $(filter /usr /usr/local,$(PREFIX)),,$(LIBDIR)/)libnoselfconn.so
 # So that the loader finds the library by its bare name; only root can, and only root needs to.
 LDCONFIG = test "$$(id -u)" -ne 0 || ldconfig
 
@@ -80,8 +82,8 @@ lint: ## check layout and style: clang-format, clang-tidy, cppcheck, shellcheck,
 install: all ## install the library and the launcher: PREFIX, LIBDIR, BINDIR, DESTDIR
 	install -D -m 644 build/libnoselfconn.so $(DESTDIR)$(LIBDIR)/libnoselfconn.so
 	install -d $(DESTDIR)$(BINDIR)
-	sed 's|^library=.*|library=$(LIBDIR)/libnoselfconn.so|' scripts/noselfconn \
-		>$(DESTDIR)$(BINDIR)/noselfconn
+	sed -e 's|^library=.*|library=$(LIBDIR)/libnoselfconn.so|' -e 's|^preload=.*|preload=$(PRELOAD)|' \
+		scripts/noselfconn >$(DESTDIR)$(BINDIR)/noselfconn
 	chmod 755 $(DESTDIR)$(BINDIR)/noselfconn
 	$(if $(DESTDIR),,$(LDCONFIG))
 

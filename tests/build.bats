@@ -75,6 +75,7 @@ teardown() {
     assert_equal "$(sort <<<"$output")" '644 usr/lib64/libnoselfconn.so
 755 usr/bin/noselfconn'
     grep -qx 'library=/usr/lib64/libnoselfconn.so' "$stage/usr/bin/noselfconn"
+    grep -qx 'preload=libnoselfconn.so' "$stage/usr/bin/noselfconn"
     make -C "$copy" --silent uninstall DESTDIR="$stage" PREFIX=/usr LIBDIR=/usr/lib64
     run find "$stage" -type f
     assert_output ''
