@@ -29,12 +29,13 @@
  * only one of the two with the counters of rung 5. */
 enum { TCP_STATE_ESTABLISHED = 1 };
 
-/* Rung 1: the call made a connection, or began one that goes on without it. EINPROGRESS comes also
- * from a blocking socket whose SO_SNDTIMEO ran out; after EINTR the connection is completed in the
- * background (POSIX, connect). */
-static bool connection_began(int result)
+/* Rung 1: the call made a connection (0, or the count of bytes or messages sent along with it), or
+ * began one that goes on without it. EINPROGRESS comes also from a blocking socket whose
+ * SO_SNDTIMEO ran out; after EINTR the connection is completed in the background (POSIX, connect).
+ */
+static bool connection_began(ssize_t result)
 {
-    return result == 0 || errno == EINPROGRESS || errno == EINTR;
+    return result >= 0 || errno == EINPROGRESS || errno == EINTR;
 }
 
 /* Rung 2 compares the port that the kernel gave the socket. Unlike the peer's endpoint the local
@@ -66,10 +67,12 @@ static bool leads_back(const struct endpoint *local, struct endpoint destination
 }
 
 /* Rung 5: behind NAT (a published container port, a redirect) the peer can be a real server
- * although its endpoint equals ours. What tells them apart: a socket becomes established with
- * itself by a simultaneous open (RFC 9293, 3.5), so it has received its own SYN and then its own
- * SYN-ACK, where a server sends the SYN-ACK alone; and from itself a socket receives no more data
- * than it sent.
+ * although its endpoint equals ours. What tells them apart is that a socket connected to itself
+ * receives just what it sends:
+ * - its own SYN, then its own SYN-ACK, since this is a simultaneous open (RFC 9293, 3.5), where a
+ *   server sends the SYN-ACK alone;
+ * - no more data than it sent;
+ * - all the data that was acknowledged (tcpi_bytes_acked counts the SYN too).
  *
  * A connection that is not established yet, or an answer without these counters (Linux 4.6 has
  * them), proves nobody else: a live self-connection is never handed out. */
@@ -82,7 +85,8 @@ static bool peer_is_somebody_else(int fd)
         length < offsetof(struct tcp_info, tcpi_data_segs_out) + sizeof info.tcpi_data_segs_out)
         return false;
     return info.tcpi_state == TCP_STATE_ESTABLISHED &&
-           (info.tcpi_segs_in < 2 || info.tcpi_data_segs_in > info.tcpi_data_segs_out);
+           (info.tcpi_segs_in < 2 || info.tcpi_data_segs_in > info.tcpi_data_segs_out ||
+            info.tcpi_bytes_acked > info.tcpi_bytes_received + 1);
 }
 
 /* The ladder from its second rung on. *local is set where the answer is true. */
@@ -114,11 +118,12 @@ static void sever(int fd)
         syscall(SYS_shutdown, fd, SHUT_RDWR);
 }
 
-int guard(int result, int fd, const struct sockaddr *destination, socklen_t length)
+ssize_t guard(ssize_t result, const char *call, int fd, const struct sockaddr *destination,
+              socklen_t length)
 {
     struct endpoint remote, local;
 
-    if (settings.mode == MODE_OFF || !connection_began(result) ||
+    if (settings.mode == MODE_OFF || !connection_began(result) || destination == NULL ||
         !endpoint_read(&remote, destination, length))
         return result;
 
@@ -129,7 +134,7 @@ int guard(int result, int fd, const struct sockaddr *destination, socklen_t leng
             result = -1;
             error = ECONNREFUSED;
         }
-        report_self_connection("connect", fd, &local);
+        report_self_connection(call, fd, &local);
     }
     errno = error;
     return result;

@@ -3,15 +3,18 @@
 #define NOSELFCONN_GUARD_H
 
 #include <sys/socket.h>
+#include <sys/types.h>
 
-/* Decides about a connect(fd, destination, length) that has just returned `result`, with errno as
- * it left it. `destination` is read only where the kernel has accepted it.
+/* Decides about a call that may have connected `fd` to `destination`, has just returned `result`,
+ * and left errno. `destination` is read only where the kernel has accepted it. `call` is the name
+ * of the call, for the log.
  *
  * Where the call connected the socket to itself, or began to, the connection is severed and -1
  * returned with errno ECONNREFUSED: the socket is then as after a refused connect(). In every other
  * case, and in every mode but enforce, `result` is returned and errno left exactly as it was.
  *
  * Async-signal-safe; no allocation, no lock, no cancellation point. */
-int guard(int result, int fd, const struct sockaddr *destination, socklen_t length);
+ssize_t guard(ssize_t result, const char *call, int fd, const struct sockaddr *destination,
+              socklen_t length);
 
 #endif

@@ -1,10 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-#define _GNU_SOURCE /* RTLD_NEXT */
 #include "next.h"
 
 #include <dlfcn.h>
 #include <errno.h>
-#include <stdatomic.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/syscall.h>
@@ -14,32 +12,52 @@
  * DT_NEEDED entry for it would fail to load where no such file exists (musl). */
 #pragma weak dlsym
 
-/* NULL until resolved. Relaxed order is enough: nothing is published but the pointer itself, and
- * everybody who resolves it finds the same. */
-static _Atomic(connect_function *) connect_definition;
-
-static int connect_by_system_call(int fd, const struct sockaddr *destination, socklen_t length)
+/* By way of an integer: ISO C has no conversion from an object to a function pointer. */
+static uintptr_t find(const char *symbol)
 {
-    return (int)syscall(SYS_connect, fd, destination, length);
+    return dlsym != NULL ? (uintptr_t)dlsym(RTLD_NEXT, symbol) : 0;
 }
+
+/* For each symbol what stands in for a missing definition, and what stands there until it has been
+ * looked up. */
+#define NEXT_DEFINITION(type, symbol, parameters, ...)                                             \
+    static type symbol##_by_system_call parameters                                                 \
+    {                                                                                              \
+        return (type)syscall(SYS_##symbol, __VA_ARGS__);                                           \
+    }                                                                                              \
+    static type first_##symbol parameters                                                          \
+    {                                                                                              \
+        next_resolve();                                                                            \
+        return next_##symbol()(__VA_ARGS__);                                                       \
+    }                                                                                              \
+    static void resolve_##symbol(void)                                                             \
+    {                                                                                              \
+        symbol##_function *found = (symbol##_function *)find(#symbol);                             \
+        atomic_store_explicit(&next_definitions.symbol,                                            \
+                              found != NULL ? found : symbol##_by_system_call,                     \
+                              memory_order_relaxed);                                               \
+    }
+
+NEXT_DEFINITION(int, connect, (int fd, const struct sockaddr *destination, socklen_t length), fd,
+                destination, length)
+NEXT_DEFINITION(ssize_t, sendto,
+                (int fd, const void *data, size_t size, int flags,
+                 const struct sockaddr *destination, socklen_t length),
+                fd, data, size, flags, destination, length)
+NEXT_DEFINITION(ssize_t, sendmsg, (int fd, const struct msghdr *message, int flags), fd, message,
+                flags)
+NEXT_DEFINITION(int, sendmmsg, (int fd, struct mmsghdr *messages, unsigned int count, int flags),
+                fd, messages, count, flags)
+
+struct next_definitions next_definitions = {first_connect, first_sendto, first_sendmsg,
+                                            first_sendmmsg};
 
 void next_resolve(void)
 {
     int error = errno;
-    void *found = dlsym != NULL ? dlsym(RTLD_NEXT, "connect") : NULL;
+    resolve_connect();
+    resolve_sendto();
+    resolve_sendmsg();
+    resolve_sendmmsg();
     errno = error;
-    /* By way of an integer: ISO C has no conversion from an object to a function pointer. */
-    atomic_store_explicit(&connect_definition,
-                          found != NULL ? (connect_function *)(uintptr_t)found
-                                        : connect_by_system_call,
-                          memory_order_relaxed);
-}
-
-connect_function *next_connect(void)
-{
-    connect_function *definition = atomic_load_explicit(&connect_definition, memory_order_relaxed);
-    if (definition != NULL)
-        return definition;
-    next_resolve();
-    return atomic_load_explicit(&connect_definition, memory_order_relaxed);
 }

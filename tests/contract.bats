@@ -33,7 +33,7 @@ keeps_the_contract() { # [--nonblock] ARGUMENT...
 
     [ "$1" != --nonblock ] || arguments=("${@:2}")
     after_a_refusal "${arguments[@]}"
-    assert_line 'connect: -1 ECONNREFUSED'
+    assert_line 'result: -1 ECONNREFUSED'
     assert_line 'a server on the source port, without SO_REUSEADDR: starts'
     assert_line 'the client heard: pong'
     refusal=$output
@@ -75,6 +75,22 @@ keeps_the_contract() { # [--nonblock] ARGUMENT...
 
 @test "the contract by MPTCP over IPv6, without blocking" {
     keeps_the_contract --nonblock --protocol mptcp ::1
+}
+
+@test "the contract by TCP Fast Open" {
+    keeps_the_contract --by sendto 127.0.0.1
+    keeps_the_contract --by sendmsg ::1
+    keeps_the_contract --by sendmmsg 127.0.0.1
+}
+
+@test "the contract by TCP Fast Open, without blocking" {
+    keeps_the_contract --nonblock --by sendto ::1
+    keeps_the_contract --nonblock --by sendmsg 127.0.0.1
+    keeps_the_contract --nonblock --by sendmmsg 127.0.0.1
+}
+
+@test "the contract by TCP Fast Open and MPTCP" {
+    keeps_the_contract --protocol mptcp --by sendto 127.0.0.1
 }
 
 @test "a socket that the program bound itself stays bound, as after a refusal" {

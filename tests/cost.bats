@@ -80,6 +80,21 @@ adds_one_getsockname() { # COMMAND...
     assert_output '> getsockname' # for the connect() before it
 }
 
+@test "sends without Fast Open cost nothing" {
+    adds_nothing untouched sends
+}
+
+# The test, the jump past it, the address of the next definition, and the jump there.
+@test "a send without Fast Open costs four instructions" {
+    local call
+    protected valgrind --quiet --tool=callgrind \
+        --callgrind-out-file="$BATS_TEST_TMPDIR/callgrind" untouched sends
+    run -0 callgrind_annotate --threshold=100 "$BATS_TEST_TMPDIR/callgrind"
+    for call in sendto sendmsg sendmmsg; do # a thousand of each
+        assert_line --regexp "^ *4,000 .*:$call \[.*/libnoselfconn\.so\]"
+    done
+}
+
 @test "with NOSELFCONN_MODE=off a connect costs nothing" {
     server 50100
     set_source_ports 51000 51999

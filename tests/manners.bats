@@ -8,9 +8,9 @@ preload() { # NAME
     printf '%s\n' "$root/build/tests/$1.so"
 }
 
-@test "it exports connect and __connect, and nothing else" {
+@test "it exports what it interposes, and nothing else" {
     run -0 nm --dynamic --defined-only --format=just-symbols "$library"
-    assert_output $'__connect\nconnect'
+    assert_output $'__connect\nconnect\nsendmmsg\nsendmsg\nsendto'
 }
 
 @test "it needs no other library" {

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
-/* Calls connect() once, for a destination that refuses, and prints everything that a program could
- * then observe. What has to differ between two runs is not printed: the source port appears as
+/* Connects once, to a destination that refuses, and prints everything that a program could then
+ * observe. What has to differ between two runs is not printed: the source port appears as
  * SOURCE, which the caller pins and passes in. So two refusals are the same where the outputs are.
  *
- *     contract [--nonblock] [--protocol mptcp] ADDRESS PORT SOURCE-PORT LIVE-PORT
+ *     contract [--nonblock] [--protocol mptcp] [--by sendto|sendmsg|sendmmsg]
+ *              ADDRESS PORT SOURCE-PORT LIVE-PORT
  *
  * LIVE-PORT is one that the program may listen on itself. */
 #include "common.h"
@@ -12,10 +13,12 @@
 #include <getopt.h>
 #include <sys/epoll.h>
 #include <sys/ioctl.h>
+#include <sys/uio.h>
 
 static struct sockaddr_storage destination;
 static socklen_t address_length;
 static bool nonblocking;
+static const char *call = "connect";
 static int protocol = IPPROTO_TCP, source_port, live_port;
 
 /* Not options but measurements, different for any two sockets or at any two moments; or operations
@@ -221,16 +224,44 @@ static void print_second_connection(int fd, int listener)
     close(server);
 }
 
+/* By connect(), or by a send with TCP Fast Open. Returns the result as if it were connect()'s. */
+static int connect_by_call(int fd)
+{
+    struct iovec data = {.iov_base = "early", .iov_len = 5};
+    struct mmsghdr message = {.msg_hdr = {.msg_name = &destination,
+                                          .msg_namelen = address_length,
+                                          .msg_iov = &data,
+                                          .msg_iovlen = 1}};
+    const int flags = MSG_FASTOPEN | MSG_NOSIGNAL;
+
+    if (strcmp(call, "connect") == 0)
+        return connect(fd, (struct sockaddr *)&destination, address_length);
+    if (strcmp(call, "sendto") == 0)
+        return (int)sendto(fd, data.iov_base, data.iov_len, flags, (struct sockaddr *)&destination,
+                           address_length);
+    if (strcmp(call, "sendmsg") == 0)
+        return (int)sendmsg(fd, &message.msg_hdr, flags);
+    if (strcmp(call, "sendmmsg") == 0)
+        return sendmmsg(fd, &message, 1, flags);
+    fprintf(stderr, "unknown call: %s\n", call);
+    exit(2);
+}
+
 static void parse_arguments(int argc, char **argv)
 {
     static const struct option options[] = {
-        {"nonblock", no_argument, NULL, 'n'}, {"protocol", required_argument, NULL, 'P'}, {0}};
+        {"nonblock", no_argument, NULL, 'n'},
+        {"protocol", required_argument, NULL, 'P'},
+        {"by", required_argument, NULL, 'b'},
+        {0},
+    };
     int option;
 
     while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
         switch (option) {
         case 'n': nonblocking = true; break;
         case 'P': protocol = protocol_number(optarg); break;
+        case 'b': call = optarg; break;
         default: exit(2);
         }
     }
@@ -257,8 +288,8 @@ int main(int argc, char **argv)
     epoll_before = watch(fd);
     print_epoll("before, unconnected", epoll_before);
 
-    result = connect(fd, (struct sockaddr *)&destination, address_length);
-    printf("connect: %d %s\n", result, error_name(result < 0 ? errno : 0));
+    result = connect_by_call(fd);
+    printf("result: %d %s\n", result, error_name(result < 0 ? errno : 0));
     print_epoll("before", epoll_before);
     print_epoll("after", watch(fd));
     print_poll("before SO_ERROR", fd);

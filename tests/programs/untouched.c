@@ -8,6 +8,7 @@
 #include <signal.h>
 #include <stddef.h>
 #include <sys/mman.h>
+#include <sys/uio.h>
 #include <sys/un.h>
 
 static const struct sockaddr_in somewhere = {
@@ -227,6 +228,25 @@ static void udp_to_itself(void)
     printf("heard: %s\n", heard);
 }
 
+/* A thousand sends of each kind that have nothing to do with Fast Open. */
+static void sends(void)
+{
+    struct sockaddr_in self = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    socklen_t length = sizeof self;
+    struct iovec data = {.iov_base = "x", .iov_len = 1};
+    struct mmsghdr message = {
+        .msg_hdr = {.msg_name = &self, .msg_namelen = length, .msg_iov = &data, .msg_iovlen = 1}};
+    int fd = must(socket(AF_INET, SOCK_DGRAM, 0), "socket");
+
+    must(bind(fd, (struct sockaddr *)&self, length), "bind");
+    must(getsockname(fd, (struct sockaddr *)&self, &length), "getsockname");
+    for (int i = 0; i < 1000; i++) {
+        must((int)sendto(fd, "x", 1, 0, (struct sockaddr *)&self, length), "sendto");
+        must((int)sendmsg(fd, &message.msg_hdr, 0), "sendmsg");
+        must(sendmmsg(fd, &message, 1, 0), "sendmmsg");
+    }
+}
+
 int main(int argc, char **argv)
 {
     static const struct {
@@ -246,6 +266,7 @@ int main(int argc, char **argv)
                  {"netlink", netlink},
                  {"full-accept-queue", full_accept_queue},
                  {"shared-local-port", shared_local_port},
+                 {"sends", sends},
                  {"udp-to-itself", udp_to_itself}};
 
     for (size_t i = 0; argc == 2 && i < sizeof cases / sizeof *cases; i++)

@@ -1,0 +1,217 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: MIT
+# TCP Fast Open: a connection that is opened by a send, without connect() (MSG_FASTOPEN), or by a
+# connect() that only promises it (TCP_FASTOPEN_CONNECT; see ladder.bats too).
+
+load helpers
+
+# tcp_fastopen is a sum: 1 as a client, 2 as a server, 4 data in the first SYN without a cookie.
+set_fast_open() { # SUM
+    on here tee /proc/sys/net/ipv4/tcp_fastopen <<<"$1" >/dev/null
+}
+
+refused_instead_of_connected_to_itself() { # [--nonblock] CALL ADDRESS
+    local call=${*: -2:1}
+    run -0 protected fastopen "$@" 50000
+    assert_line --index 0 "$call: -1 ECONNREFUSED"
+    assert_line 'peer: ENOTCONN'
+    assert_line 'state: CLOSE'
+    assert_line 'heard: ENOTCONN' # nothing of what was sent is left to read
+    run -0 unprotected fastopen "$@" 50000
+    assert_connected_to_itself
+}
+
+@test "by sendto()" {
+    set_source_ports 50000
+    refused_instead_of_connected_to_itself sendto 127.0.0.1
+    assert_line 'heard: hello'
+}
+
+@test "by sendmsg()" {
+    set_source_ports 50000
+    refused_instead_of_connected_to_itself sendmsg ::1
+    assert_line 'heard: hello'
+}
+
+@test "by sendmmsg()" {
+    set_source_ports 50000
+    refused_instead_of_connected_to_itself sendmmsg 127.0.0.1
+    assert_line 'heard: hello'
+}
+
+@test "by sendto(), without blocking" {
+    set_source_ports 50000
+    refused_instead_of_connected_to_itself --nonblock sendto ::1
+}
+
+@test "by sendmsg(), without blocking" {
+    set_source_ports 50000
+    refused_instead_of_connected_to_itself --nonblock sendmsg 127.0.0.1
+}
+
+@test "by sendmmsg(), without blocking" {
+    set_source_ports 50000
+    refused_instead_of_connected_to_itself --nonblock sendmmsg 127.0.0.1
+}
+
+@test "with the data in the SYN" {
+    local call
+    for call in sendto sendmsg sendmmsg; do
+        new_host
+        set_source_ports 50000
+        set_fast_open 5
+        refused_instead_of_connected_to_itself "$call" 127.0.0.1
+        assert_line 'heard: hello'
+    done
+}
+
+@test "while the SYN with the data is lost" {
+    local call
+    set_source_ports 50000
+    set_fast_open 5
+    lose_syns_to 50000
+    for call in sendto sendmsg sendmmsg; do
+        run -0 protected fastopen --nonblock "$call" 127.0.0.1 50000
+        assert_line --index 0 "$call: -1 ECONNREFUSED"
+        assert_line 'state: CLOSE'
+    done
+    run -0 unprotected fastopen --nonblock sendto 127.0.0.1 50000
+    assert_line --index 0 'sendto: 6 0'
+    assert_line 'local: 127.0.0.1:50000'
+    assert_line 'state: SYN_SENT'
+}
+
+@test "the log names the call" {
+    local call
+    set_source_ports 50000
+    for call in sendto sendmsg sendmmsg; do
+        NOSELFCONN_LOG=$BATS_TEST_TMPDIR/log protected fastopen "$call" 127.0.0.1 50000
+    done
+    run sed -n 's/.* call=\([a-z]*\) .*/\1/p' "$BATS_TEST_TMPDIR/log"
+    assert_output $'sendto\nsendmsg\nsendmmsg'
+}
+
+# What must pass through untouched.
+
+@test "a live server, reached by each of the three" {
+    local call
+    prepare() {
+        set_source_ports 50002
+        server 50000
+    }
+    for call in sendto sendmsg sendmmsg; do
+        new_host
+        the_same_with_and_without fastopen "$call" 127.0.0.1 50000
+        assert_line 'heard: answer-hello'
+    done
+}
+
+@test "ECONNREFUSED by somebody else" {
+    prepare() {
+        set_source_ports 50002
+    }
+    the_same_with_and_without fastopen sendto 127.0.0.1 50000
+    assert_line 'sendto: -1 ECONNREFUSED'
+}
+
+@test "EOPNOTSUPP, where the host does without Fast Open" {
+    prepare() {
+        set_fast_open 0
+    }
+    the_same_with_and_without fastopen sendmsg 127.0.0.1 50000
+    assert_line 'sendmsg: -1 E#95'
+}
+
+@test "sends with the flag that name no destination" {
+    the_same_with_and_without fastopen without-destination
+    assert_line 'sendto: 6 0'
+    assert_line 'no messages: 0 0'
+}
+
+@test "a real server behind a redirect" {
+    local call
+    prepare() {
+        set_source_ports 50000
+        server 50100
+        redirect 50000 50100
+    }
+    for call in sendto sendmsg sendmmsg; do
+        new_host
+        the_same_with_and_without fastopen "$call" 127.0.0.1 50000
+        assert_connected_to_itself # by its endpoints
+        assert_line 'heard: answer-hello'
+    done
+}
+
+# A server with Fast Open that says how many bytes it could read before the handshake was complete.
+fast_open_server='
+import socket
+server = socket.socket()
+server.setsockopt(socket.IPPROTO_TCP, socket.TCP_FASTOPEN, 16)
+server.bind(("127.0.0.1", 50000))
+server.listen()
+while True:
+    client, _ = server.accept()
+    client.sendall(b"answer-" + client.recv(100))
+    client.close()
+'
+
+@test "a server with Fast Open and its cookie: the data arrives in the SYN" {
+    set_fast_open 3
+    set_source_ports 51000 51999
+    background server on here python3 -c "$fast_open_server"
+    eventually listens 50000
+    run -0 protected fastopen sendto 127.0.0.1 50000 # asks for the cookie
+    assert_line 'heard: answer-hello'
+    run -0 on here nstat -asz TcpExtTCPFastOpenPassive
+    assert_output --regexp 'TCPFastOpenPassive +0 '
+    for call in sendto sendmsg sendmmsg; do
+        run -0 protected fastopen "$call" 127.0.0.1 50000
+        assert_line 'heard: answer-hello'
+    done
+    run -0 on here nstat -asz TcpExtTCPFastOpenPassive
+    assert_output --regexp 'TCPFastOpenPassive +3 '
+}
+
+# Real clients.
+
+@test "curl --tcp-fastopen is refused, and reaches a live server" {
+    local -a curl=(curl -sS --tcp-fastopen --max-time 5 http://127.0.0.1:50000/page)
+
+    set_source_ports 50002
+    run -7 unprotected "${curl[@]}"
+    set_source_ports 50000
+    run -7 protected "${curl[@]}"
+    assert_output --partial 'Failed to connect'
+    run unprotected "${curl[@]}"
+    assert_output --partial 'Received HTTP/0.9 when not allowed' # its own request
+
+    new_host
+    set_fast_open 3
+    echo 'a page' >"$BATS_TEST_TMPDIR/page"
+    background web on here python3 -m http.server --bind 127.0.0.1 --directory "$BATS_TEST_TMPDIR" 50000
+    eventually listens 50000
+    run -0 protected "${curl[@]}"
+    assert_output 'a page'
+}
+
+@test "Python's MSG_FASTOPEN is refused, and reaches a live server" {
+    local client='
+import errno, socket
+s = socket.socket()
+try:
+    s.sendto(b"hello\n", socket.MSG_FASTOPEN, ("127.0.0.1", 50000))
+    print(s.recv(100).decode().strip())
+except OSError as error:
+    print(errno.errorcode[error.errno])
+'
+    set_source_ports 50000
+    run -0 protected python3 -c "$client"
+    assert_output ECONNREFUSED
+    run -0 unprotected python3 -c "$client"
+    assert_output hello
+    set_source_ports 50002
+    server 50100
+    run -0 protected python3 -c "${client/50000/50100}"
+    assert_output answer-hello
+}
