@@ -5,6 +5,9 @@
  *     attempts [OPTION]... PORT ATTEMPTS
  *     -> attempts N refused N self-connected N other N
  *
+ * With --nonblock it waits for a pending connection to be settled; --until-hit ends with the first
+ * self-connection.
+ *
  * connect() prefers source ports of the parity of the ephemeral range's lower bound, and takes the
  * others only when those are used up: --occupy-parity-of PORT uses up the ports of PORT's parity.
  * bind() to port 0, which is what --bind does before each connect(), prefers the other parity. */
@@ -56,15 +59,34 @@ static void occupy_parity_of(int port)
     must((int)read(ready[0], &none, 1), "read"); /* returns when all have closed their end */
 }
 
+/* Returns 0 or the error with which the connection has ended. */
+static int connect_and_wait(int fd, const struct sockaddr_in *server)
+{
+    struct pollfd poll_fd = {.fd = fd, .events = POLLOUT};
+    int error;
+    socklen_t length = sizeof error;
+
+    if (connect(fd, (const struct sockaddr *)server, sizeof *server) == 0)
+        return 0;
+    if (errno != EINPROGRESS)
+        return errno;
+    if (must(poll(&poll_fd, 1, 5000), "poll") == 0)
+        return ETIMEDOUT;
+    must(getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &length), "SO_ERROR");
+    return error;
+}
+
 int main(int argc, char **argv)
 {
     static const struct option options[] = {{"occupy-parity-of", required_argument, NULL, 'o'},
                                             {"bind", no_argument, NULL, 'b'},
+                                            {"nonblock", no_argument, NULL, 'n'},
                                             {"until-hit", no_argument, NULL, 'u'},
                                             {0}};
     const struct linger abort = {.l_onoff = 1}; /* leave no TIME_WAIT behind a hit */
     const struct sockaddr_in any_port = loopback(0);
     bool until_hit = false, bind_first = false;
+    int type = SOCK_STREAM;
     int option, attempts, done = 0, refused = 0, hits = 0, other = 0;
     struct sockaddr_in server;
 
@@ -72,6 +94,7 @@ int main(int argc, char **argv)
         switch (option) {
         case 'o': occupy_parity_of(atoi(optarg)); break;
         case 'b': bind_first = true; break;
+        case 'n': type |= SOCK_NONBLOCK; break;
         case 'u': until_hit = true; break;
         default: return 2;
         }
@@ -84,14 +107,15 @@ int main(int argc, char **argv)
     attempts = atoi(argv[optind + 1]);
 
     for (; done < attempts && !(until_hit && hits > 0); done++) {
-        int fd = must(socket(AF_INET, SOCK_STREAM, 0), "socket");
+        int fd = must(socket(AF_INET, type, 0), "socket"), error;
 
         if (bind_first)
             must(bind(fd, (const struct sockaddr *)&any_port, sizeof any_port), "bind");
-        if (connect(fd, (struct sockaddr *)&server, sizeof server) == 0) {
+        error = connect_and_wait(fd, &server);
+        if (error == 0) {
             must(setsockopt(fd, SOL_SOCKET, SO_LINGER, &abort, sizeof abort), "SO_LINGER");
             hits++;
-        } else if (errno == ECONNREFUSED) {
+        } else if (error == ECONNREFUSED) {
             refused++;
         } else {
             other++;

@@ -1,0 +1,110 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: MIT
+# Where a connection begins at one place and is completed at another: a descriptor that somebody else
+# made, a second connect(), a handshake on another processor.
+
+load helpers
+
+refused_instead_of_connected_to_itself() { # PROGRAM ARGUMENT...
+    run protected "$@"
+    assert_refused
+    run unprotected "$@"
+    assert_connected_to_itself
+}
+
+@test "a socket that was inherited over exec" {
+    set_source_ports 50000
+    refused_instead_of_connected_to_itself elsewhere exec 127.0.0.1 50000
+}
+
+@test "a socket that was received over SCM_RIGHTS" {
+    set_source_ports 50000
+    refused_instead_of_connected_to_itself elsewhere rights 127.0.0.1 50000
+}
+
+@test "a socket that another thread has made" {
+    set_source_ports 50000
+    refused_instead_of_connected_to_itself elsewhere thread 127.0.0.1 50000
+}
+
+@test "a socket that was dup'ed" {
+    set_source_ports 50000
+    refused_instead_of_connected_to_itself elsewhere dup 127.0.0.1 50000
+}
+
+@test "connect() once more, after a non-blocking one" {
+    set_source_ports 50000
+    run protected connect --nonblock --again 127.0.0.1 50000
+    assert_refused
+    assert_equal "$(grep -c '^connect: ECONNREFUSED' <<<"$output")" 2
+    run unprotected connect --nonblock --again 127.0.0.1 50000
+    assert_line --index 0 'connect: EINPROGRESS'
+    assert_line 'connect: 0'
+    assert_connected_to_itself
+}
+
+@test "connect() once more, after one that was given up while it was pending" {
+    set_source_ports 50000
+    lose_syns_to 50000
+    run protected connect --send-timeout 50 --again 127.0.0.1 50000
+    assert_refused
+    assert_equal "$(grep -c '^connect: ECONNREFUSED' <<<"$output")" 2
+    run unprotected connect --send-timeout 50 --again 127.0.0.1 50000
+    assert_line --index 0 'connect: EINPROGRESS'
+    assert_line --index 4 'connect: EALREADY'
+}
+
+@test "connect() once more, for a connection that an unprotected process has begun" {
+    set_source_ports 50000
+    run on here env PRELOAD_AFTER_EXEC="$library" elsewhere begun 127.0.0.1 50000
+    assert_refused
+    run unprotected elsewhere begun 127.0.0.1 50000
+    assert_connected_to_itself
+}
+
+# Receive packet steering lets another processor take the SYN in: connect() returns before.
+steer_packets() {
+    on here unshare --mount sh -c \
+        'mount -t sysfs sysfs /sys && echo 3 >/sys/class/net/lo/queues/rx-0/rps_cpus'
+}
+
+# bats test_tags=root
+@test "under receive packet steering connect() returns before there is a peer" {
+    local attempt output=''
+    [ "$(nproc)" -ge 2 ] || fail 'this test needs two processors'
+    steer_packets
+    for attempt in {50000..50020}; do
+        set_source_ports "$attempt"
+        output+=$(unprotected connect --nonblock --wait 127.0.0.1 "$attempt")
+    done
+    assert_output --partial 'peer: ENOTCONN' # which a check by getpeername() takes for harmless
+    assert_output --partial 'settled: 0'
+}
+
+# bats test_tags=root
+@test "20,000 non-blocking connects under receive packet steering" {
+    [ "$(nproc)" -ge 2 ] || fail 'this test needs two processors'
+    set_source_ports 50000
+    steer_packets
+    run -0 protected attempts --nonblock 50000 20000
+    assert_output 'attempts 20000 refused 20000 self-connected 0 other 0'
+
+    run -0 unprotected attempts --nonblock 50000 20000
+    assert_output 'attempts 20000 refused 0 self-connected 20000 other 0'
+}
+
+# bats test_tags=root
+@test "blocking connects and Fast Open under receive packet steering" {
+    local call
+    [ "$(nproc)" -ge 2 ] || fail 'this test needs two processors'
+    set_source_ports 50000
+    steer_packets
+    run -0 protected attempts 50000 20000
+    assert_output 'attempts 20000 refused 20000 self-connected 0 other 0'
+    for call in sendto sendmsg sendmmsg; do
+        run -0 protected fastopen --nonblock $call 127.0.0.1 50000
+        assert_line "$call: -1 ECONNREFUSED"
+    done
+    run -0 unprotected attempts 50000 20000
+    assert_output 'attempts 20000 refused 0 self-connected 20000 other 0'
+}
