@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: MIT
 # `make help` lists what there is. Everything that is built lands in build/.
 
+BUILD = build
+
 PREFIX = /usr/local
 MULTIARCH := $(shell $(CC) -print-multiarch 2>/dev/null)
 LIBDIR = $(PREFIX)/lib$(MULTIARCH:%=/%)
@@ -23,19 +25,25 @@ SHIM_LDFLAGS = -shared -nostdlib -Wl,-soname,libnoselfconn.so -Wl,--version-scri
 	-Wl,-z,now -Wl,-z,noseparate-code -Wl,--hash-style=gnu
 
 TEST_CFLAGS = -std=c11 -pthread $(WARNINGS) $(CPPFLAGS) $(CFLAGS)
-TEST_PROGRAMS := $(patsubst tests/programs/%.c,build/tests/%,$(wildcard tests/programs/*.c)) \
-	$(patsubst tests/preloads/%.c,build/tests/%.so,$(wildcard tests/preloads/*.c)) \
-	build/tests/connect-musl
+TEST_PROGRAMS := $(patsubst tests/programs/%.c,$(BUILD)/tests/%,$(wildcard tests/programs/*.c))
+TEST_OBJECTS := $(patsubst tests/objects/%.c,$(BUILD)/tests/%.so,$(wildcard tests/objects/*.c))
 SCRIPTS = scripts/noselfconn scripts/demo scripts/install-test-tools .ci/run
 # Most tests wait more than they compute.
 JOBS = $$(($$(nproc) * 2))
 # A few tests need real root: no user namespace has the right to steer packets, say.
-NOT_FOR_USERS = $(if $(filter 0,$(shell id -u)),,--filter-tags '!root')
+ROOT_TESTS = $(if $(filter 0,$(shell id -u)),,$(comma)!root)
+comma = ,
+# GNU parallel would otherwise keep a folder in the user's home.
+BATS = PARALLEL_HOME=$(CURDIR)/build/parallel bats --jobs $(JOBS) --timing
+
+# Processors, by the prefix of Debian's cross compilers: those of every test run, and the others.
+ARCHITECTURES = i686-linux-gnu aarch64-linux-gnu s390x-linux-gnu
+MORE_ARCHITECTURES = arm-linux-gnueabihf riscv64-linux-gnu powerpc64le-linux-gnu
 
 .PHONY: all
-all: build/libnoselfconn.so ## build the library (the default)
+all: $(BUILD)/libnoselfconn.so ## build the library (the default)
 
-build/libnoselfconn.so: shim/exports.map $(wildcard shim/*.[ch]) Makefile
+$(BUILD)/libnoselfconn.so: shim/exports.map $(wildcard shim/*.[ch]) Makefile
 	@mkdir -p $(@D)
 	$(CC) $(SHIM_CFLAGS) $(CPPFLAGS) $(CFLAGS) $(LDFLAGS) $(SHIM_LDFLAGS) -o $@ $(filter %.c,$^)
 
@@ -46,14 +54,28 @@ demo: all ## watch telnet connect to itself, and be refused instead; HOST=1: on 
 .PHONY: check
 check: all ## run the tests
 	scripts/install-test-tools --check
-	$(MAKE) --no-print-directory test-programs
-	@mkdir -p build/parallel # where GNU parallel would otherwise take a folder in the user's home
-	PARALLEL_HOME=$(CURDIR)/build/parallel bats --jobs $(JOBS) --timing $(NOT_FOR_USERS) tests
+	$(MAKE) --no-print-directory test-programs build/tests/connect-musl \
+		$(ARCHITECTURES:%=architecture-%)
+	@mkdir -p build/parallel
+	$(BATS) --filter-tags '!more-architectures$(ROOT_TESTS)' tests
+
+.PHONY: check-arch
+check-arch: ## run the tests of every architecture
+	scripts/install-test-tools --check arch
+	$(MAKE) --no-print-directory $(ARCHITECTURES:%=architecture-%) \
+		$(MORE_ARCHITECTURES:%=architecture-%)
+	@mkdir -p build/parallel
+	$(BATS) tests/architectures.bats
 
 .PHONY: test-programs
-test-programs: $(TEST_PROGRAMS)
+test-programs: $(TEST_PROGRAMS) $(TEST_OBJECTS)
 
-build/tests/%: tests/programs/%.c tests/programs/common.h Makefile
+# The library, and what its contract is tested with, in build/PREFIX/.
+architecture-%:
+	$(MAKE) --no-print-directory CC=$*-gcc BUILD=build/$* build/$*/libnoselfconn.so \
+		build/$*/tests/connect build/$*/tests/contract build/$*/tests/cancel
+
+$(BUILD)/tests/%: tests/programs/%.c tests/programs/common.h Makefile
 	@mkdir -p $(@D)
 	$(CC) -D_GNU_SOURCE $(TEST_CFLAGS) $(LDFLAGS) -o $@ $<
 
@@ -61,7 +83,7 @@ build/tests/%-musl: tests/programs/%.c tests/programs/common.h Makefile
 	@mkdir -p $(@D)
 	musl-gcc -D_GNU_SOURCE $(TEST_CFLAGS) $(LDFLAGS) -o $@ $<
 
-build/tests/%.so: tests/preloads/%.c Makefile
+$(BUILD)/tests/%.so: tests/objects/%.c Makefile
 	@mkdir -p $(@D)
 	$(CC) -D_DEFAULT_SOURCE $(TEST_CFLAGS) -fPIC -shared $(LDFLAGS) -o $@ $<
 
@@ -72,7 +94,7 @@ lint: ## check layout and style: clang-format, clang-tidy, cppcheck, shellcheck,
 	clang-tidy --quiet --warnings-as-errors='*' $(wildcard shim/*.c) -- $(SHIM_CFLAGS)
 	clang-tidy --quiet --warnings-as-errors='*' $(wildcard tests/programs/*.c) -- \
 		-D_GNU_SOURCE $(TEST_CFLAGS)
-	clang-tidy --quiet --warnings-as-errors='*' $(wildcard tests/preloads/*.c) -- \
+	clang-tidy --quiet --warnings-as-errors='*' $(wildcard tests/objects/*.c) -- \
 		-D_DEFAULT_SOURCE $(TEST_CFLAGS)
 	cppcheck --quiet --std=c11 --enable=warning,portability,performance --inline-suppr \
 		--error-exitcode=1 shim tests
@@ -82,7 +104,7 @@ lint: ## check layout and style: clang-format, clang-tidy, cppcheck, shellcheck,
 
 .PHONY: install
 install: all ## install the library and the launcher: PREFIX, LIBDIR, BINDIR, DESTDIR
-	install -D -m 644 build/libnoselfconn.so $(DESTDIR)$(LIBDIR)/libnoselfconn.so
+	install -D -m 644 $(BUILD)/libnoselfconn.so $(DESTDIR)$(LIBDIR)/libnoselfconn.so
 	install -d $(DESTDIR)$(BINDIR)
 	sed -e 's|^library=.*|library=$(LIBDIR)/libnoselfconn.so|' -e 's|^preload=.*|preload=$(PRELOAD)|' \
 		scripts/noselfconn >$(DESTDIR)$(BINDIR)/noselfconn
@@ -100,4 +122,4 @@ clean: ## remove build/
 
 .PHONY: help
 help: ## list the targets
-	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile | expand -t 12
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 12

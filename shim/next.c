@@ -10,7 +10,7 @@
 
 /* Weak, for glibc before 2.34: there dlsym is in libdl, which a program may not have loaded. A
  * DT_NEEDED entry for it would fail to load where no such file exists (musl). */
-#pragma weak dlsym
+extern __typeof__(dlsym) dlsym __attribute__((weak));
 
 /* By way of an integer: ISO C has no conversion from an object to a function pointer. */
 static uintptr_t find(const char *symbol)

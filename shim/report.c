@@ -32,17 +32,28 @@ static void put(struct line *line, const char *text)
         put_char(line, *text);
 }
 
-static void put_number(struct line *line, uint32_t number, uint32_t base, int least_digits)
+/* By a constant: not every processor can divide, and libgcc, which can, is not linked in. */
+static void put_decimal(struct line *line, uint32_t number, int least_digits)
 {
-    char digits[10]; /* of 2^32 - 1 in base 10 */
+    char digits[10]; /* of 2^32 - 1 */
     int count = 0;
 
     do {
-        digits[count++] = "0123456789abcdef"[number % base];
-        number /= base;
+        digits[count++] = (char)('0' + number % 10);
+        number /= 10;
     } while (number != 0 || count < least_digits);
     while (count > 0)
         put_char(line, digits[--count]);
+}
+
+static void put_hexadecimal(struct line *line, uint16_t number)
+{
+    int shift = 12;
+
+    while (shift > 0 && number >> shift == 0)
+        shift -= 4;
+    for (; shift >= 0; shift -= 4)
+        put_char(line, "0123456789abcdef"[number >> shift & 0xf]);
 }
 
 /* Any process can choose its name: nothing in it may end the quotes or the line. */
@@ -78,11 +89,11 @@ static void put_date(struct line *line, uint32_t days_since_1970)
     days_in_month[1] += days_in_year(year) - 365;
     for (; day >= days_in_month[month]; month++)
         day -= days_in_month[month];
-    put_number(line, year, 10, 4);
+    put_decimal(line, year, 4);
     put_char(line, '-');
-    put_number(line, month + 1, 10, 2);
+    put_decimal(line, month + 1, 2);
     put_char(line, '-');
-    put_number(line, day + 1, 10, 2);
+    put_decimal(line, day + 1, 2);
 }
 
 /* RFC 3339, in UTC. libc's functions for this may take locks. */
@@ -97,13 +108,13 @@ static void put_time(struct line *line)
     uint32_t seconds = (uint32_t)now.seconds;
     put_date(line, seconds / 86400);
     put_char(line, 'T');
-    put_number(line, seconds / 3600 % 24, 10, 2);
+    put_decimal(line, seconds / 3600 % 24, 2);
     put_char(line, ':');
-    put_number(line, seconds / 60 % 60, 10, 2);
+    put_decimal(line, seconds / 60 % 60, 2);
     put_char(line, ':');
-    put_number(line, seconds % 60, 10, 2);
+    put_decimal(line, seconds % 60, 2);
     put_char(line, '.');
-    put_number(line, (uint32_t)now.nanoseconds / 1000000, 10, 3);
+    put_decimal(line, (uint32_t)now.nanoseconds / 1000000, 3);
     put_char(line, 'Z');
 }
 
@@ -112,7 +123,7 @@ static void put_ipv4(struct line *line, const uint8_t address[4])
     for (int i = 0; i < 4; i++) {
         if (i > 0)
             put_char(line, '.');
-        put_number(line, address[i], 10, 1);
+        put_decimal(line, address[i], 1);
     }
 }
 
@@ -141,7 +152,7 @@ static void put_ipv6(struct line *line, const struct in6_addr *address)
         }
         if (i > 0 && i != run_start + run_length)
             put_char(line, ':');
-        put_number(line, groups[i], 16, 1);
+        put_hexadecimal(line, groups[i]);
     }
 }
 
@@ -155,7 +166,7 @@ static void put_endpoint(struct line *line, const struct endpoint *endpoint)
         put_char(line, ']');
     }
     put_char(line, ':');
-    put_number(line, ntohs(endpoint->port), 10, 1);
+    put_decimal(line, ntohs(endpoint->port), 1);
 }
 
 /* The kernel's signal set, which is not libc's sigset_t: 64 bits; both signals are in the first
@@ -220,15 +231,15 @@ void report_self_connection(const char *call, int fd, const struct endpoint *end
     put(&line, "time=");
     put_time(&line);
     put(&line, " pid=");
-    put_number(&line, (uint32_t)syscall(SYS_getpid), 10, 1);
+    put_decimal(&line, (uint32_t)syscall(SYS_getpid), 1);
     put(&line, " command=");
     put_quoted(&line, settings.command);
     put(&line, " thread=");
-    put_number(&line, (uint32_t)syscall(SYS_gettid), 10, 1);
+    put_decimal(&line, (uint32_t)syscall(SYS_gettid), 1);
     put(&line, " call=");
     put(&line, call);
     put(&line, " fd=");
-    put_number(&line, (uint32_t)fd, 10, 1);
+    put_decimal(&line, (uint32_t)fd, 1);
     put(&line, " endpoint=");
     put_endpoint(&line, endpoint);
     put(&line, settings.mode == MODE_OBSERVE ? " mode=observe action=allowed"

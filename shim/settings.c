@@ -10,7 +10,7 @@
 #include <unistd.h>
 
 /* Weak: glibc has it since 2.17. Without it the defaults stand. */
-#pragma weak secure_getenv
+extern __typeof__(secure_getenv) secure_getenv __attribute__((weak));
 
 struct settings settings;
 

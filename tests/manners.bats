@@ -28,6 +28,11 @@ preload() { # NAME
         '' 'U syscall')"
 }
 
+@test "no symbol that it refers to has a version, which an older libc could lack" {
+    run -0 readelf --version-info --wide "$library"
+    assert_output --partial 'No version information found'
+}
+
 @test "it has no thread-local storage and no executable stack" {
     run -0 readelf --program-headers --wide "$library"
     refute_output --partial TLS
@@ -89,6 +94,28 @@ preload() { # NAME
     run -0 on here env LD_PRELOAD="$library:$(preload lenient)" untouched short-length
     assert_line 'no bytes, and none mapped: 0 0'
     assert_line '1 byte, and no more mapped: 0 0'
+}
+
+# What a libc looks like from which dlsym is out of reach, as it was in libdl before glibc 2.34.
+@test "where there is no dlsym it makes the system calls itself" {
+    local without_dlsym=$BATS_TEST_TMPDIR/build/libnoselfconn.so
+    make --silent -C "$root" BUILD="$BATS_TEST_TMPDIR/build" CPPFLAGS=-Ddlsym=no_such_function
+    run -0 nm --dynamic --undefined-only "$without_dlsym"
+    assert_output --partial 'w no_such_function'
+    refute_output --partial dlsym
+
+    set_source_ports 50000
+    run on here env LD_PRELOAD="$without_dlsym" connect 127.0.0.1 50000
+    assert_refused
+    for call in sendto sendmsg sendmmsg; do
+        run -0 on here env LD_PRELOAD="$without_dlsym" fastopen $call 127.0.0.1 50000
+        assert_line "$call: -1 ECONNREFUSED"
+    done
+    set_source_ports 50002
+    server 50100
+    run -0 on here env LD_PRELOAD="$without_dlsym" connect --say hello 127.0.0.1 50100
+    assert_line 'heard: answer-hello'
+    run -0 on here env LD_PRELOAD="$without_dlsym" untouched sends
 }
 
 @test "a call from another library's constructor, before its own, is guarded too" {

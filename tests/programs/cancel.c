@@ -20,6 +20,16 @@ static void *wait_in_connect(void *fd)
     return NULL;
 }
 
+/* Since connect() has been called. */
+static bool has_port(int fd)
+{
+    struct sockaddr_storage local;
+    socklen_t size = sizeof local;
+
+    must(getsockname(fd, (struct sockaddr *)&local, &size), "getsockname");
+    return *port_of(&local) != 0;
+}
+
 int main(int argc, char **argv)
 {
     pthread_t thread;
@@ -34,7 +44,7 @@ int main(int argc, char **argv)
     fd = must(socket(destination.ss_family, SOCK_STREAM, 0), "socket");
     if (pthread_create(&thread, NULL, wait_in_connect, &fd) != 0)
         die("pthread_create");
-    while (strcmp(tcp_state_text(fd), "SYN_SENT") != 0)
+    while (!has_port(fd))
         usleep(1000);
     if (pthread_cancel(thread) != 0 || pthread_join(thread, &result) != 0)
         die("pthread_cancel");

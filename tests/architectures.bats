@@ -1,0 +1,120 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: MIT
+# The same source for other processors: built by Debian's cross compilers, run under qemu-user, or
+# by this processor where it can. What their programs connect is this kernel's sockets.
+
+load helpers
+
+# Runs a program of build/PREFIX/tests/ with PRELOAD, where that is not empty.
+foreign() { # PREFIX PRELOAD PROGRAM [ARGUMENT]...
+    local prefix=$1 preload=$2 program=$root/build/$1/tests/$3 emulator
+    shift 3
+    case $prefix in
+    i686-*)
+        on here timeout 60 env LD_PRELOAD="$preload" "$program" "$@"
+        return
+        ;;
+    arm-*) emulator=qemu-arm ;;
+    powerpc64le-*) emulator=qemu-ppc64le ;;
+    *) emulator=qemu-${prefix%%-*} ;;
+    esac
+    on here timeout 60 "$emulator" -L "/usr/$prefix" ${preload:+-E LD_PRELOAD="$preload"} "$program" "$@"
+}
+
+# As in contract.bats: all that can be observed is the same after a refusal by the kernel and after a
+# blocked self-connection; without the library the socket is connected to itself.
+keeps_the_contract() { # PREFIX [OPTION...] ADDRESS
+    local prefix=$1 library=$root/build/$1/libnoselfconn.so refusal
+    local -a arguments=("${@:2}") blocking
+
+    blocking=("${arguments[@]/#--nonblock/}")
+    [ -n "${blocking[0]}" ] || blocking=("${blocking[@]:1}")
+    new_host
+    set_source_ports 50002
+    run -0 --separate-stderr foreign "$prefix" '' contract "${blocking[@]}" 50000 50002 50010
+    assert_line 'result: -1 ECONNREFUSED'
+    assert_line 'the client heard: pong'
+    refusal=$output
+    new_host
+    set_source_ports 50000
+    run -0 --separate-stderr foreign "$prefix" "$library" contract "${arguments[@]}" 50000 50000 50010
+    assert_equal "$stderr" ''
+    assert_equal "$output" "$refusal"
+    new_host
+    set_source_ports 50000
+    run -0 foreign "$prefix" '' connect "${arguments[-1]}" 50000
+    assert_connected_to_itself
+}
+
+# A cancelled thread unwinds through the library's frames.
+can_be_cancelled() { # PREFIX
+    new_host
+    lose_syns_to 50000
+    run -0 foreign "$1" "$root/build/$1/libnoselfconn.so" cancel 127.0.0.1 50000
+    assert_line --partial 'cleanup handler'
+    assert_line 'the thread was cancelled'
+}
+
+works_on() { # PREFIX
+    keeps_the_contract "$1" 127.0.0.1
+    keeps_the_contract "$1" --nonblock ::1
+    keeps_the_contract "$1" --by sendto 127.0.0.1
+    keeps_the_contract "$1" --nonblock --by sendmsg ::1
+    keeps_the_contract "$1" --by sendmmsg 127.0.0.1
+    can_be_cancelled "$1"
+}
+
+@test "i686" {
+    works_on i686-linux-gnu
+}
+
+@test "aarch64" {
+    works_on aarch64-linux-gnu
+}
+
+@test "s390x, which is big-endian" {
+    works_on s390x-linux-gnu
+}
+
+# bats test_tags=more-architectures
+@test "armhf" {
+    works_on arm-linux-gnueabihf
+}
+
+# bats test_tags=more-architectures
+@test "riscv64" {
+    works_on riscv64-linux-gnu
+}
+
+# bats test_tags=more-architectures
+@test "ppc64el" {
+    works_on powerpc64le-linux-gnu
+}
+
+@test "glibc's names for 64-bit times on 32 bit are guarded too" {
+    run -0 nm --dynamic --defined-only --format=just-symbols "$root/build/i686-linux-gnu/libnoselfconn.so"
+    assert_output $'__connect\n__sendmmsg64\n__sendmsg64\nconnect\nsendmmsg\nsendmsg\nsendto'
+}
+
+@test "32 and 64 bit side by side: one bare name protects both, and says nothing" {
+    local prefix=$BATS_TEST_TMPDIR/prefix compiler
+    local -a program=("$root/build/i686-linux-gnu/tests/connect" 127.0.0.1 50000)
+
+    # Built again where the installation expects it.
+    cp -R "$root/Makefile" "$root/shim" "$root/scripts" "$BATS_TEST_TMPDIR/"
+    for compiler in gcc i686-linux-gnu-gcc; do
+        make --silent --always-make -C "$BATS_TEST_TMPDIR" install \
+            CC=$compiler PREFIX="$prefix" LDCONFIG=:
+    done
+    LD_LIBRARY_PATH=$(find "$prefix/lib" -type d -printf '%p:')
+    export LD_LIBRARY_PATH
+    set_source_ports 50000
+    for command in "${program[*]}" 'connect 127.0.0.1 50000'; do
+        # shellcheck disable=SC2086 # several words
+        run --separate-stderr on here env LD_PRELOAD=libnoselfconn.so $command
+        assert_refused
+        assert_equal "$stderr" ''
+    done
+    run unprotected "${program[@]}"
+    assert_connected_to_itself
+}
