@@ -54,8 +54,7 @@ demo: all ## watch telnet connect to itself, and be refused instead; HOST=1: on 
 .PHONY: check
 check: all ## run the tests
 	scripts/install-test-tools --check
-	$(MAKE) --no-print-directory test-programs build/tests/connect-musl \
-		$(ARCHITECTURES:%=architecture-%)
+	$(MAKE) --no-print-directory test-programs $(ARCHITECTURES:%=architecture-%)
 	@mkdir -p build/parallel
 	$(BATS) --filter-tags '!more-architectures$(ROOT_TESTS)' tests
 
@@ -68,7 +67,8 @@ check-arch: ## run the tests of every architecture
 	$(BATS) tests/architectures.bats
 
 .PHONY: test-programs
-test-programs: $(TEST_PROGRAMS) $(TEST_OBJECTS)
+test-programs: $(TEST_PROGRAMS) $(TEST_OBJECTS) $(addprefix build/tests/,dial connect-musl \
+	connect-static connect-asan)
 
 # The library, and what its contract is tested with, in build/PREFIX/.
 architecture-%:
@@ -77,11 +77,25 @@ architecture-%:
 
 $(BUILD)/tests/%: tests/programs/%.c tests/programs/common.h Makefile
 	@mkdir -p $(@D)
-	$(CC) -D_GNU_SOURCE $(TEST_CFLAGS) $(LDFLAGS) -o $@ $<
+	$(CC) -D_GNU_SOURCE $(TEST_CFLAGS) $(LDFLAGS) -o $@ $< $(LDLIBS)
 
 build/tests/%-musl: tests/programs/%.c tests/programs/common.h Makefile
 	@mkdir -p $(@D)
 	musl-gcc -D_GNU_SOURCE $(TEST_CFLAGS) $(LDFLAGS) -o $@ $<
+
+$(BUILD)/tests/uring: LDLIBS = -luring
+
+build/tests/%-static: tests/programs/%.c tests/programs/common.h Makefile
+	@mkdir -p $(@D)
+	musl-gcc -static -D_GNU_SOURCE $(TEST_CFLAGS) $(LDFLAGS) -o $@ $<
+
+build/tests/%-asan: tests/programs/%.c tests/programs/common.h Makefile
+	@mkdir -p $(@D)
+	gcc -fsanitize=address -D_GNU_SOURCE $(TEST_CFLAGS) $(LDFLAGS) -o $@ $<
+
+build/tests/dial: tests/programs/dial.go Makefile
+	@mkdir -p $(@D)
+	GO111MODULE=off GOCACHE=$(CURDIR)/build/go go build -o $@ $<
 
 $(BUILD)/tests/%.so: tests/objects/%.c Makefile
 	@mkdir -p $(@D)

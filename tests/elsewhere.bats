@@ -69,28 +69,17 @@ steer_packets() {
 }
 
 # bats test_tags=root
-@test "under receive packet steering connect() returns before there is a peer" {
-    local attempt output=''
-    [ "$(nproc)" -ge 2 ] || fail 'this test needs two processors'
-    steer_packets
-    for attempt in {50000..50020}; do
-        set_source_ports "$attempt"
-        output+=$(unprotected connect --nonblock --wait 127.0.0.1 "$attempt")
-    done
-    assert_output --partial 'peer: ENOTCONN' # which a check by getpeername() takes for harmless
-    assert_output --partial 'settled: 0'
-}
-
-# bats test_tags=root
 @test "20,000 non-blocking connects under receive packet steering" {
     [ "$(nproc)" -ge 2 ] || fail 'this test needs two processors'
     set_source_ports 50000
     steer_packets
     run -0 protected attempts --nonblock 50000 20000
-    assert_output 'attempts 20000 refused 20000 self-connected 0 other 0'
+    assert_line 'attempts 20000 refused 20000 self-connected 0 other 0'
 
     run -0 unprotected attempts --nonblock 50000 20000
-    assert_output 'attempts 20000 refused 0 self-connected 20000 other 0'
+    assert_line 'attempts 20000 refused 0 self-connected 20000 other 0'
+    # What a check by getpeername() takes for harmless.
+    assert_line --regexp '^without a peer [1-9]'
 }
 
 # bats test_tags=root

@@ -5,8 +5,8 @@
  *     attempts [OPTION]... PORT ATTEMPTS
  *     -> attempts N refused N self-connected N other N
  *
- * With --nonblock it waits for a pending connection to be settled; --until-hit ends with the first
- * self-connection.
+ * With --nonblock it waits for a pending connection to be settled, and says first how many of them
+ * had no peer yet when connect() returned; --until-hit ends with the first self-connection.
  *
  * connect() prefers source ports of the parity of the ephemeral range's lower bound, and takes the
  * others only when those are used up: --occupy-parity-of PORT uses up the ports of PORT's parity.
@@ -59,17 +59,22 @@ static void occupy_parity_of(int port)
     must((int)read(ready[0], &none, 1), "read"); /* returns when all have closed their end */
 }
 
+static int without_peer;
+
 /* Returns 0 or the error with which the connection has ended. */
 static int connect_and_wait(int fd, const struct sockaddr_in *server)
 {
     struct pollfd poll_fd = {.fd = fd, .events = POLLOUT};
+    struct sockaddr_in peer;
     int error;
-    socklen_t length = sizeof error;
+    socklen_t length = sizeof error, peer_length = sizeof peer;
 
     if (connect(fd, (const struct sockaddr *)server, sizeof *server) == 0)
         return 0;
     if (errno != EINPROGRESS)
         return errno;
+    if (getpeername(fd, (struct sockaddr *)&peer, &peer_length) < 0)
+        without_peer++;
     if (must(poll(&poll_fd, 1, 5000), "poll") == 0)
         return ETIMEDOUT;
     must(getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &length), "SO_ERROR");
@@ -122,6 +127,8 @@ int main(int argc, char **argv)
         }
         close(fd);
     }
+    if (type & SOCK_NONBLOCK)
+        printf("without a peer %d\n", without_peer);
     printf("attempts %d refused %d self-connected %d other %d\n", done, refused, hits, other);
     return 0;
 }

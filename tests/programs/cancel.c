@@ -34,14 +34,8 @@ int main(int argc, char **argv)
 {
     pthread_t thread;
     void *result;
-    int fd;
+    int fd = socket_for(argc, argv, &destination, &length);
 
-    if (argc != 3) {
-        fprintf(stderr, "usage: cancel ADDRESS PORT\n");
-        return 2;
-    }
-    length = parse_address(argv[1], argv[2], &destination);
-    fd = must(socket(destination.ss_family, SOCK_STREAM, 0), "socket");
     if (pthread_create(&thread, NULL, wait_in_connect, &fd) != 0)
         die("pthread_create");
     while (!has_port(fd))

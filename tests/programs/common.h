@@ -146,4 +146,26 @@ static inline int protocol_number(const char *name)
     exit(2);
 }
 
+/* For a program that is called as PROGRAM ADDRESS PORT: where to connect, and a socket for it. */
+static inline int socket_for(int argc, char **argv, struct sockaddr_storage *destination,
+                             socklen_t *length)
+{
+    if (argc != 3) {
+        fprintf(stderr, "usage: %s ADDRESS PORT\n", argv[0]);
+        exit(2);
+    }
+    *length = parse_address(argv[1], argv[2], destination);
+    return must(socket(destination->ss_family, SOCK_STREAM, 0), "socket");
+}
+
+/* What came of a connect() on fd: 0, or the error with which it failed. */
+static inline void print_outcome(int fd, int error)
+{
+    printf("connect: %s\n", error_name(error));
+    printf("local: %s\n", endpoint_text(fd, getsockname));
+    printf("peer: %s\n", endpoint_text(fd, getpeername));
+    printf("state: %s\n", tcp_state_text(fd));
+    fflush(stdout);
+}
+
 #endif

@@ -23,11 +23,7 @@ static void connect_and_print(int fd)
 {
     int result = connect(fd, (struct sockaddr *)&destination, length);
 
-    printf("connect: %s\n", error_name(result < 0 ? errno : 0));
-    printf("local: %s\n", endpoint_text(fd, getsockname));
-    printf("peer: %s\n", endpoint_text(fd, getpeername));
-    printf("state: %s\n", tcp_state_text(fd));
-    fflush(stdout);
+    print_outcome(fd, result < 0 ? errno : 0);
 }
 
 /* By the program that this process was before. */
