@@ -1,0 +1,154 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: MIT
+# Beside other preloads, before and after them: both do their job.
+
+load helpers
+
+system=/usr/lib/x86_64-linux-gnu
+
+# Both orders of the other library and this one.
+orders() { # OTHER
+    printf '%s\n' "$library:$1" "$1:$library"
+}
+
+preloaded() { # ORDER COMMAND...
+    on here env LD_PRELOAD="$1" "${@:2}"
+}
+
+@test "libkeepalive: it sets SO_KEEPALIVE" {
+    local order client='
+import socket
+s = socket.socket()
+print("keepalive", s.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE))
+print("errno", s.connect_ex(("127.0.0.1", 50000)))'
+    set_source_ports 50000
+    for order in $(orders /usr/lib/libkeepalive.so); do
+        run -0 preloaded "$order" env KEEPALIVE=on python3 -c "$client"
+        assert_output $'keepalive 1\nerrno 111'
+    done
+    run -0 preloaded /usr/lib/libkeepalive.so python3 -c "$client"
+    assert_line 'errno 0'
+    run -0 preloaded "$library" python3 -c "$client"
+    assert_line 'keepalive 0'
+}
+
+@test "eatmydata: it makes fsync() do nothing" {
+    local order client='
+import os, socket
+os.fsync(1)
+print("errno", socket.socket().connect_ex(("127.0.0.1", 50000)))'
+    set_source_ports 50000
+    for order in $(orders "$system/libeatmydata.so"); do
+        run -0 on here strace -qq -e trace=fsync -E LD_PRELOAD="$order" python3 -c "$client"
+        assert_output 'errno 111'
+    done
+    run on here strace -qq -e trace=fsync -E LD_PRELOAD="$library" python3 -c "$client"
+    assert_output --partial 'fsync(1)'
+}
+
+@test "faketime: it tells another time" {
+    local order client='
+import socket, time
+print("year", time.gmtime().tm_year)
+print("errno", socket.socket().connect_ex(("127.0.0.1", 50000)))'
+    set_source_ports 50000
+    for order in $(orders "$system/faketime/libfaketime.so.1"); do
+        run -0 preloaded "$order" env FAKETIME='2001-02-03 04:05:06' python3 -c "$client"
+        assert_output $'year 2001\nerrno 111'
+    done
+    run -0 preloaded "$library" python3 -c "$client"
+    refute_line 'year 2001'
+}
+
+@test "socket_wrapper: it makes TCP of unix sockets, which the library leaves alone" {
+    local order alone client='
+import os, socket
+server = socket.create_server(("127.0.0.7", 7000))
+client = socket.create_connection(("127.0.0.7", 7000))
+peer, _ = server.accept()
+client.sendall(b"hello")
+print(peer.recv(100).decode(), client.getpeername()[0])
+print("errno", socket.socket().connect_ex(("127.0.0.1", 50000)))'
+    set_source_ports 50000
+    mkdir "$BATS_TEST_TMPDIR/sockets"
+    export SOCKET_WRAPPER_DIR=$BATS_TEST_TMPDIR/sockets
+    run -0 preloaded "$system/libsocket_wrapper.so" python3 -c "$client"
+    assert_line 'hello 127.0.0.7'
+    alone=$output
+    for order in $(orders "$system/libsocket_wrapper.so"); do
+        run -0 preloaded "$order" python3 -c "$client"
+        assert_output "$alone"
+    done
+    [ -n "$(ls "$SOCKET_WRAPPER_DIR")" ]
+}
+
+@test "proxychains4: it connects by way of a SOCKS server" {
+    local order
+    printf '%s\n' strict_chain '[ProxyList]' 'socks5 127.0.0.1 1080' >"$BATS_TEST_TMPDIR/proxychains.conf"
+    export PROXYCHAINS_CONF_FILE=$BATS_TEST_TMPDIR/proxychains.conf
+    set_source_ports 51000 51999
+    server 50100
+    background proxy on here microsocks -i 127.0.0.1 -p 1080
+    eventually listens 1080
+    for order in $(orders "$system/libproxychains.so.4"); do
+        run preloaded "$order" connect --say hello 127.0.0.1 50100
+        assert_line 'heard: answer-hello'
+        assert_line 'peer: 127.0.0.1:1080'
+        assert_output --partial '127.0.0.1:1080  ...  127.0.0.1:50100  ...  OK'
+    done
+}
+
+@test "proxychains4: while its SOCKS server is down, its connections to that are refused" {
+    local order
+    printf '%s\n' strict_chain '[ProxyList]' 'socks5 127.0.0.1 50000' >"$BATS_TEST_TMPDIR/proxychains.conf"
+    export PROXYCHAINS_CONF_FILE=$BATS_TEST_TMPDIR/proxychains.conf
+    set_source_ports 50000
+    run preloaded "$system/libproxychains.so.4:$library" connect 192.0.2.1 80
+    assert_line 'connect: ECONNREFUSED'
+    refute_output --partial 'socket error'
+    # In the other order, as without this library, it asks libc for that connection, greets itself,
+    # and finds its own greeting to be no good answer.
+    for order in "$library:$system/libproxychains.so.4" "$system/libproxychains.so.4"; do
+        run preloaded "$order" connect 192.0.2.1 80
+        assert_line 'connect: ECONNREFUSED'
+        assert_output --partial 'socket error'
+    done
+}
+
+@test "torsocks: without Tor it refuses, as ever" {
+    local order alone
+    run preloaded "$system/torsocks/libtorsocks.so" connect 192.0.2.1 80
+    assert_line 'connect: ECONNREFUSED'
+    alone=$(grep -E '^(connect|peer|state)' <<<"$output")
+    for order in $(orders "$system/torsocks/libtorsocks.so"); do
+        run preloaded "$order" connect 192.0.2.1 80
+        assert_equal "$(grep -E '^(connect|peer|state)' <<<"$output")" "$alone"
+    done
+}
+
+@test "jemalloc: it allocates" {
+    local order
+    set_source_ports 50000
+    for order in $(orders "$system/libjemalloc.so.2"); do
+        run preloaded "$order" env MALLOC_CONF=stats_print:true connect 127.0.0.1 50000
+        assert_refused
+        assert_output --partial 'Begin jemalloc statistics'
+    done
+}
+
+@test "AddressSanitizer: the launcher arranges the order on which it insists" {
+    local launcher=$root/scripts/noselfconn runtime
+    set_source_ports 50000
+    run preloaded "$library" connect-asan 127.0.0.1 50000
+    assert_failure
+    assert_output --partial 'ASan runtime does not come first'
+
+    ASAN_OPTIONS=verbosity=1 run --separate-stderr on here "$launcher" connect-asan 127.0.0.1 50000
+    assert_refused
+    assert_regex "$stderr" 'AddressSanitizer Init done'
+
+    # One that the user has put there keeps its place.
+    runtime=$(gcc -print-file-name=libasan.so)
+    LD_PRELOAD=$runtime:$root/build/tests/empty.so run -0 "$launcher" printenv LD_PRELOAD
+    assert_output "$runtime:$library:$root/build/tests/empty.so"
+}

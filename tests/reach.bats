@@ -1,0 +1,138 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: MIT
+# What the library cannot reach: the README's table, line by line. Each connects to itself in spite of
+# the library; where its source port is the kernel's choice, reserving the port helps.
+
+load helpers
+
+# As set_source_ports 50000, but that port is reserved, and 50001 is what remains.
+reserve_the_port() { # [PORT]
+    local port=${1:-50000}
+    on here tee /proc/sys/net/ipv4/ip_local_reserved_ports <<<"$port" >/dev/null
+    set_source_ports "$port" $((port + 1))
+}
+
+connects_to_itself_nevertheless() { # COMMAND...
+    set_source_ports 50000
+    run -0 protected "$@"
+    assert_connected_to_itself
+}
+
+is_helped_by_reserving_the_port() { # COMMAND...
+    new_host
+    reserve_the_port
+    run -0 --separate-stderr unprotected "$@"
+    refute_line 'connect: 0'
+    [[ $output == *ECONNREFUSED* || $output == *'connection refused'* ]]
+}
+
+@test "a statically linked program" {
+    run -0 readelf --program-headers "$root/build/tests/connect-static"
+    refute_output --partial INTERP
+    connects_to_itself_nevertheless connect-static 127.0.0.1 50000
+    is_helped_by_reserving_the_port connect-static 127.0.0.1 50000
+}
+
+@test "syscall()" {
+    connects_to_itself_nevertheless raw 127.0.0.1 50000
+    is_helped_by_reserving_the_port raw 127.0.0.1 50000
+}
+
+@test "io_uring" {
+    connects_to_itself_nevertheless uring 127.0.0.1 50000
+    is_helped_by_reserving_the_port uring 127.0.0.1 50000
+}
+
+@test "a Go program, though it is dynamically linked" {
+    run -0 readelf --dynamic "$root/build/tests/dial"
+    assert_output --partial 'Shared library: [libc.so.6]'
+    connects_to_itself_nevertheless dial
+    is_helped_by_reserving_the_port dial
+}
+
+@test "a Go program that gives package net a local port" {
+    connects_to_itself_nevertheless dial 50000
+}
+
+@test "a plugin that was loaded with RTLD_DEEPBIND" {
+    connects_to_itself_nevertheless plugins deepbind "$root/build/tests/plugin.so" 127.0.0.1 50000
+    is_helped_by_reserving_the_port plugins deepbind "$root/build/tests/plugin.so" 127.0.0.1 50000
+}
+
+@test "a plugin in a link namespace of its own, by dlmopen()" {
+    connects_to_itself_nevertheless plugins dlmopen "$root/build/tests/plugin.so" 127.0.0.1 50000
+    is_helped_by_reserving_the_port plugins dlmopen "$root/build/tests/plugin.so" 127.0.0.1 50000
+}
+
+# Asks a name server over TCP, on port 53, for which the kernel can choose that port only where it
+# counts as an ephemeral one.
+ask_for_a_name() { # LIBRARY
+    # shellcheck disable=SC2016 # for the inner shell
+    on here unshare --mount sh -c 'mount --bind "$1" /etc/resolv.conf &&
+        LD_PRELOAD=$2 exec timeout 5 getent hosts nowhere.example' \
+        sh "$BATS_TEST_TMPDIR/resolv.conf" "$1" || true
+}
+
+@test "glibc's own calls: its resolver, over TCP" {
+    echo 'nameserver 127.0.0.1
+options use-vc timeout:1 attempts:1' >"$BATS_TEST_TMPDIR/resolv.conf"
+    on here tee /proc/sys/net/ipv4/ip_unprivileged_port_start <<<0
+    filter here 'tcp sport 53 tcp dport 53 tcp flags & (syn | ack) == syn | ack counter'
+
+    reserve_the_port 53
+    ask_for_a_name ''
+    run on here nft list ruleset
+    assert_output --partial 'counter packets 0 '
+
+    on here tee /proc/sys/net/ipv4/ip_local_reserved_ports <<<''
+    set_source_ports 53
+    ask_for_a_name "$library"
+    run on here nft list ruleset
+    assert_output --regexp 'counter packets [1-9]'
+}
+
+# A copy of `connect` that anybody can run, and that is to run as an ordinary user.
+privileged_copy() { # CHANGE... (a command for the copy)
+    folder=$(mktemp -d)
+    chmod 755 "$folder"
+    cp "$root/build/tests/connect" "$folder/connect"
+    cp "$library" "$folder/"
+    "$@" "$folder/connect"
+}
+
+preloaded_for_an_ordinary_user() { # PROGRAM [ARGUMENT]...
+    on here env LD_PRELOAD="$folder/libnoselfconn.so" \
+        setpriv --reuid nobody --regid nogroup --clear-groups "$@"
+}
+
+is_ignored_by_the_loader() {
+    set_source_ports 50000
+    run -0 preloaded_for_an_ordinary_user "$folder/connect" 127.0.0.1 50000
+    assert_connected_to_itself
+    # The control: but for its privileges the program would have been protected.
+    new_host
+    cp "$root/build/tests/connect" "$folder/ordinary"
+    set_source_ports 50000
+    run -0 preloaded_for_an_ordinary_user "$folder/ordinary" 127.0.0.1 50000
+    assert_refused
+    is_helped_by_reserving_the_port "$folder/connect" 127.0.0.1 50000
+    rm -rf "$folder"
+}
+
+# bats test_tags=root
+@test "a setuid program" {
+    privileged_copy chmod u+s
+    is_ignored_by_the_loader
+}
+
+# bats test_tags=root
+@test "a setgid program" {
+    privileged_copy chmod g+s
+    is_ignored_by_the_loader
+}
+
+# bats test_tags=root
+@test "a program with file capabilities" {
+    privileged_copy setcap cap_net_raw=ep
+    is_ignored_by_the_loader
+}
