@@ -4,7 +4,7 @@
 
 load helpers
 
-system=/usr/lib/x86_64-linux-gnu
+system=/usr/lib/$(gcc -print-multiarch)
 
 # Both orders of the other library and this one.
 orders() { # OTHER

@@ -29,7 +29,7 @@ assert_shows_everything() {
 @test "the demo shows it all in a namespace of its own, within 30 seconds" {
     run -0 timeout 30 "$demo"
     assert_shows_everything
-    assert_output --partial 'ephemeral range 50000 to 50255'
+    assert_output --partial 'ephemeral range 50000 to 50127'
 }
 
 @test "the demo leaves the host's ports alone" {

@@ -1,0 +1,142 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: MIT
+# Inside what people run programs in.
+
+load helpers
+
+launcher=${BATS_TEST_DIRNAME%/*}/scripts/noselfconn
+
+# A block of the README: the first one that follows a line with TITLE.
+readme_block() { # TITLE
+    awk -v title="$1" 'index($0, title) { seen = 1 }
+        seen && /^```/ { if (inside) exit; inside = 1; next }
+        inside' "$root/README.md"
+}
+
+# A root folder: `connect` with the libraries that it needs, and this one.
+make_root() { # FOLDER
+    local file
+    for file in "$root/build/tests/connect" $(ldd "$root/build/tests/connect" | grep -o '/[^ ]*'); do
+        install -D "$file" "$1$file"
+    done
+    install -D "$root/build/tests/connect" "$1/bin/connect"
+    install -D "$library" "$1/lib/libnoselfconn.so"
+}
+
+@test "a shell script: what it starts is protected" {
+    set_source_ports 50000
+    printf '#!/bin/sh\nconnect 127.0.0.1 50000\n(connect 127.0.0.1 50000)\n' >"$BATS_TEST_TMPDIR/script"
+    chmod +x "$BATS_TEST_TMPDIR/script"
+    run -0 on here "$launcher" "$BATS_TEST_TMPDIR/script"
+    assert_refused
+    assert_equal "$(grep -c 'connect: ECONNREFUSED' <<<"$output")" 2
+    run -0 unprotected "$BATS_TEST_TMPDIR/script"
+    assert_line 'connect: 0'
+}
+
+@test "a start script around a legacy client, as the README has it" {
+    local script
+    set_source_ports 50000
+    mkdir "$BATS_TEST_TMPDIR/bin"
+    ln -s "$launcher" "$BATS_TEST_TMPDIR/bin/noselfconn"
+    script=$(readme_block 'A start script')
+    [[ $script == *'exec noselfconn /opt/vendor/bin/client --server localhost:40000 "$@"'* ]]
+    script=${script//'/opt/vendor/bin/client --server localhost:40000'/connect 127.0.0.1 50000}
+    PATH=$BATS_TEST_TMPDIR/bin:$PATH run -0 on here sh -c "$script"
+    assert_refused
+}
+
+@test "a Python virtual environment" {
+    local client='
+import socket, sys
+assert sys.prefix != sys.base_prefix
+print("errno", socket.socket().connect_ex(("127.0.0.1", 50000)))'
+    python3 -m venv --without-pip "$BATS_TEST_TMPDIR/venv"
+    set_source_ports 50000
+    run -0 on here "$launcher" "$BATS_TEST_TMPDIR/venv/bin/python" -c "$client"
+    assert_output 'errno 111'
+    run -0 unprotected "$BATS_TEST_TMPDIR/venv/bin/python" -c "$client"
+    assert_output 'errno 0'
+}
+
+@test "a systemd unit, with the drop-in that the README has" {
+    local units=$BATS_TEST_TMPDIR/units
+    mkdir -p "$units/client.service.d"
+    printf '[Service]\nExecStart=/usr/bin/env\n' >"$units/client.service"
+    readme_block '**systemd**' >"$units/client.service.d/noselfconn.conf"
+    run -0 cat "$units/client.service.d/noselfconn.conf"
+    assert_line '[Service]'
+    assert_line 'Environment=LD_PRELOAD=libnoselfconn.so'
+    SYSTEMD_UNIT_PATH=$units: run -0 systemd-analyze verify "$units/client.service"
+    assert_output ''
+    # The control: it does look at the drop-in.
+    echo 'Environment' >>"$units/client.service.d/noselfconn.conf"
+    SYSTEMD_UNIT_PATH=$units: run systemd-analyze verify "$units/client.service"
+    assert_output --partial 'noselfconn.conf'
+}
+
+@test "a chroot" {
+    make_root "$BATS_TEST_TMPDIR/root"
+    set_source_ports 50000
+    run -0 on here env LD_PRELOAD=/lib/libnoselfconn.so \
+        chroot "$BATS_TEST_TMPDIR/root" /bin/connect 127.0.0.1 50000
+    assert_line 'connect: ECONNREFUSED'
+    run -0 on here chroot "$BATS_TEST_TMPDIR/root" /bin/connect 127.0.0.1 50000
+    assert_connected_to_itself
+}
+
+@test "a user namespace" {
+    set_source_ports 50000
+    run -0 protected unshare --user --map-root-user connect 127.0.0.1 50000
+    assert_refused
+    run -0 unprotected unshare --user --map-root-user connect 127.0.0.1 50000
+    assert_connected_to_itself
+}
+
+# bats test_tags=root
+@test "a program that drops its privileges" {
+    local client='
+import os, socket
+os.setgid(65534)
+os.setuid(65534)
+print("uid", os.getuid(), "errno", socket.socket().connect_ex(("127.0.0.1", 50000)))'
+    set_source_ports 50000
+    run -0 protected python3 -c "$client"
+    assert_output 'uid 65534 errno 111'
+    run -0 unprotected python3 -c "$client"
+    assert_output 'uid 65534 errno 0'
+}
+
+# bats test_tags=root
+@test "/etc/ld.so.preload, in a throw-away root: every program is protected, setuid ones too" {
+    local folder program
+    folder=$(mktemp -d)
+    chmod 755 "$folder"
+    make_root "$folder"
+    cp "$folder/bin/connect" "$folder/bin/connect-setuid"
+    chmod u+s "$folder/bin/connect-setuid"
+    set_source_ports 50000
+    for program in connect connect-setuid; do
+        new_host
+        set_source_ports 50000
+        run -0 on here chroot --userspec=nobody:nogroup "$folder" "/bin/$program" 127.0.0.1 50000
+        assert_connected_to_itself
+    done
+    install -d "$folder/etc"
+    echo /lib/libnoselfconn.so >"$folder/etc/ld.so.preload"
+    for program in connect connect-setuid; do
+        new_host
+        set_source_ports 50000
+        run -0 --separate-stderr on here chroot --userspec=nobody:nogroup "$folder" "/bin/$program" 127.0.0.1 50000
+        assert_line 'connect: ECONNREFUSED'
+        assert_equal "$stderr" ''
+    done
+    # And it is setuid as before: only root may bind this port.
+    run on here chroot --userspec=nobody:nogroup "$folder" /bin/connect \
+        --bind 127.0.0.1 --bind-port 700 127.0.0.1 50002
+    assert_output 'bind: Permission denied'
+    run -0 on here chroot --userspec=nobody:nogroup "$folder" /bin/connect-setuid \
+        --bind 127.0.0.1 --bind-port 700 127.0.0.1 50002
+    assert_line 'local: 127.0.0.1:700'
+    rm -rf "$folder"
+}
