@@ -68,7 +68,7 @@ check-arch: ## run the tests of every architecture
 
 .PHONY: test-programs
 test-programs: $(TEST_PROGRAMS) $(TEST_OBJECTS) $(addprefix build/tests/,dial connect-musl \
-	connect-static connect-asan)
+	fastopen-musl connect-static connect-asan)
 
 # The library, and what its contract is tested with, in build/PREFIX/.
 architecture-%:

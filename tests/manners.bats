@@ -40,6 +40,7 @@ preload() { # NAME
 }
 
 @test "the same file protects a glibc and a musl program" {
+    local call
     set_source_ports 50000
     run -0 readelf --program-headers "$root/build/tests/connect-musl"
     assert_output --partial ld-musl
@@ -47,7 +48,15 @@ preload() { # NAME
     assert_refused
     run protected connect 127.0.0.1 50000
     assert_refused
+    for call in sendto sendmsg sendmmsg; do
+        run -0 protected fastopen-musl $call 127.0.0.1 50000
+        assert_line "$call: -1 ECONNREFUSED"
+    done
     run unprotected connect-musl 127.0.0.1 50000
+    assert_connected_to_itself
+    new_host
+    set_source_ports 50000
+    run unprotected fastopen-musl sendmmsg 127.0.0.1 50000
     assert_connected_to_itself
 }
 
@@ -98,7 +107,7 @@ preload() { # NAME
 
 # What a libc looks like from which dlsym is out of reach, as it was in libdl before glibc 2.34.
 @test "where there is no dlsym it makes the system calls itself" {
-    local without_dlsym=$BATS_TEST_TMPDIR/build/libnoselfconn.so
+    local call without_dlsym=$BATS_TEST_TMPDIR/build/libnoselfconn.so
     make --silent -C "$root" BUILD="$BATS_TEST_TMPDIR/build" CPPFLAGS=-Ddlsym=no_such_function
     run -0 nm --dynamic --undefined-only "$without_dlsym"
     assert_output --partial 'w no_such_function'

@@ -26,6 +26,7 @@ static bool has_port(int fd)
     struct sockaddr_storage local;
     socklen_t size = sizeof local;
 
+    memset(&local, 0, sizeof local);
     must(getsockname(fd, (struct sockaddr *)&local, &size), "getsockname");
     return *port_of(&local) != 0;
 }

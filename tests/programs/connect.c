@@ -172,7 +172,7 @@ static void wait_until_settled(int fd)
     print_endpoints(fd);
 }
 
-/* Says a line, and prints what comes back first. */
+/* Says a line, and prints the first that comes back. */
 static void converse(int fd, const char *text)
 {
     struct pollfd poll_fd = {.fd = fd, .events = POLLIN};
@@ -188,11 +188,13 @@ static void converse(int fd, const char *text)
         printf("heard: nothing\n");
         return;
     }
-    length = recv(fd, line, sizeof line, 0);
-    if (length < 0)
+    length = recv(fd, line, sizeof line - 1, 0);
+    if (length < 0) {
         printf("recv: %s\n", error_name(errno));
-    else
-        printf("heard: %.*s", (int)length, line);
+        return;
+    }
+    line[length] = '\0';
+    printf("heard: %.*s\n", (int)strcspn(line, "\n"), line);
 }
 
 int main(int argc, char **argv)
