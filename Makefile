@@ -30,6 +30,10 @@ TEST_OBJECTS := $(patsubst tests/objects/%.c,$(BUILD)/tests/%.so,$(wildcard test
 SCRIPTS = scripts/noselfconn scripts/demo scripts/install-test-tools .ci/run
 # Most tests wait more than they compute.
 JOBS = $$(($$(nproc) * 2))
+# Of a library built otherwise: INSTRUMENT holds the compiler's flags for that, OTHER_TESTS leaves out
+# what would no longer hold, the tests of the file as it ships.
+INSTRUMENT =
+OTHER_TESTS =
 # A few tests need real root: no user namespace has the right to steer packets, say.
 ROOT_TESTS = $(if $(filter 0,$(shell id -u)),,$(comma)!root)
 comma = ,
@@ -45,7 +49,8 @@ all: $(BUILD)/libnoselfconn.so ## build the library (the default)
 
 $(BUILD)/libnoselfconn.so: shim/exports.map $(wildcard shim/*.[ch]) Makefile
 	@mkdir -p $(@D)
-	$(CC) $(SHIM_CFLAGS) $(CPPFLAGS) $(CFLAGS) $(LDFLAGS) $(SHIM_LDFLAGS) -o $@ $(filter %.c,$^)
+	$(CC) $(SHIM_CFLAGS) $(CPPFLAGS) $(CFLAGS) $(LDFLAGS) $(SHIM_LDFLAGS) -o $@ $(filter %.c,$^) \
+		$(INSTRUMENT)
 
 .PHONY: demo
 demo: all ## watch telnet connect to itself, and be refused instead; HOST=1: on the host's own ports
@@ -56,7 +61,7 @@ check: all ## run the tests
 	scripts/install-test-tools --check
 	$(MAKE) --no-print-directory test-programs $(ARCHITECTURES:%=architecture-%)
 	@mkdir -p build/parallel
-	$(BATS) --filter-tags '!more-architectures$(ROOT_TESTS)' tests
+	$(BATS) --filter-tags '!more-architectures$(ROOT_TESTS)$(OTHER_TESTS)' tests
 
 .PHONY: check-arch
 check-arch: ## run the tests of every architecture
@@ -66,9 +71,44 @@ check-arch: ## run the tests of every architecture
 	@mkdir -p build/parallel
 	$(BATS) tests/architectures.bats
 
+.PHONY: coverage
+coverage: ## run the tests on an instrumented library: all lines and branches of shim/ are reached
+	scripts/install-test-tools --check proof
+	rm -rf build/coverage
+	mkdir -p build/coverage
+	cp -R shim tests scripts Makefile README.md build/coverage
+	$(MAKE) --no-print-directory -C build/coverage check OTHER_TESTS=',!shipped' \
+		INSTRUMENT='-O0 --coverage -fprofile-update=atomic -fno-exceptions'
+	cd build/coverage && gcovr --filter shim/ --branches --print-summary --fail-under-line 100 \
+		--fail-under-branch 100
+
+# For this many seconds.
+FUZZ = 60
+FUZZ_LIMIT = -max_total_time=$(FUZZ) -print_final_stats=1
+
+.PHONY: fuzz
+fuzz: ## compare endpoints of every kind with a reference, for a minute; FUZZ=seconds
+	scripts/install-test-tools --check proof
+	@mkdir -p build/fuzz/corpus
+	clang $(TEST_CFLAGS) -D_DEFAULT_SOURCE -g -fsanitize=fuzzer,address,undefined \
+		-fno-sanitize-recover=undefined -o build/fuzz/endpoint tests/fuzz/endpoint.c shim/endpoint.c
+	build/fuzz/endpoint -max_len=262 $(FUZZ_LIMIT) build/fuzz/corpus
+
+.PHONY: mutants
+mutants: all ## break the library in every way that a small change can, and see the tests notice
+	scripts/install-test-tools --check proof
+	$(MAKE) --no-print-directory test-programs
+	tests/mutants
+
 .PHONY: test-programs
 test-programs: $(TEST_PROGRAMS) $(TEST_OBJECTS) $(addprefix build/tests/,dial connect-musl \
-	fastopen-musl connect-static connect-asan)
+	fastopen-musl connect-static connect-asan) bare
+
+# The library as it is in a process without dlsym and secure_getenv.
+.PHONY: bare
+bare:
+	$(MAKE) --no-print-directory BUILD=build/bare \
+		CPPFLAGS='-Ddlsym=no_dlsym -Dsecure_getenv=no_secure_getenv'
 
 # The library, and what its contract is tested with, in build/PREFIX/.
 architecture-%:

@@ -64,7 +64,7 @@ void endpoint_resolve_wildcard(struct endpoint *destination, const struct endpoi
         destination->address = local->address;
 }
 
-bool endpoint_equal(const struct endpoint *a, const struct endpoint *b)
+bool endpoint_same_address(const struct endpoint *a, const struct endpoint *b)
 {
-    return a->port == b->port && IN6_ARE_ADDR_EQUAL(&a->address, &b->address);
+    return IN6_ARE_ADDR_EQUAL(&a->address, &b->address);
 }

@@ -26,6 +26,7 @@ bool endpoint_read(struct endpoint *endpoint, const struct sockaddr *address, so
  * endpoint of that connection. Any other destination stays as it is. */
 void endpoint_resolve_wildcard(struct endpoint *destination, const struct endpoint *local);
 
-bool endpoint_equal(const struct endpoint *a, const struct endpoint *b);
+/* The ports are not looked at: comparing two integers needs no function. */
+bool endpoint_same_address(const struct endpoint *a, const struct endpoint *b);
 
 #endif

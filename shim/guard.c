@@ -63,7 +63,7 @@ static bool is_tcp(int fd)
 static bool leads_back(const struct endpoint *local, struct endpoint destination)
 {
     endpoint_resolve_wildcard(&destination, local);
-    return endpoint_equal(local, &destination);
+    return endpoint_same_address(local, &destination);
 }
 
 /* Rung 5: behind NAT (a published container port, a redirect) the peer can be a real server

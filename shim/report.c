@@ -13,17 +13,20 @@
 #include <time.h>
 #include <unistd.h>
 
-/* Long enough for the longest line, of about 230 bytes, and short enough for a pipe to take it
- * whole (PIPE_BUF, pipe(7)). */
+/* No part of a line can be longer than here. A pipe takes this many bytes whole (PIPE_BUF, pipe(7)). */
+#define LONGEST_LINE                                                                               \
+    "time=2106-02-07T06:28:15.999Z pid=4294967295 command=\"fifteen letters\" thread=4294967295 "  \
+    "call=sendmmsg fd=4294967295 endpoint=[ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff]:65535 "        \
+    "mode=observe action=allowed\n"
+
 struct line {
     size_t length;
-    char text[320];
+    char text[sizeof LONGEST_LINE];
 };
 
 static void put_char(struct line *line, char c)
 {
-    if (line->length < sizeof line->text)
-        line->text[line->length++] = c;
+    line->text[line->length++] = c;
 }
 
 static void put(struct line *line, const char *text)
@@ -76,7 +79,7 @@ static void put_quoted(struct line *line, const char *text)
 
 static uint32_t days_in_year(uint32_t year)
 {
-    return year % 4 == 0 && (year % 100 != 0 || year % 400 == 0) ? 366 : 365;
+    return year % 4 == 0 && year != 2100 ? 366 : 365; /* put_time() does not go beyond 2106 */
 }
 
 static void put_date(struct line *line, uint32_t days_since_1970)

@@ -64,14 +64,17 @@ works_on() { # PREFIX
     can_be_cancelled "$1"
 }
 
+# bats test_tags=shipped
 @test "i686" {
     works_on i686-linux-gnu
 }
 
+# bats test_tags=shipped
 @test "aarch64" {
     works_on aarch64-linux-gnu
 }
 
+# bats test_tags=shipped
 @test "s390x, which is big-endian" {
     works_on s390x-linux-gnu
 }
@@ -91,11 +94,13 @@ works_on() { # PREFIX
     works_on powerpc64le-linux-gnu
 }
 
+# bats test_tags=shipped
 @test "glibc's names for 64-bit times on 32 bit are guarded too" {
     run -0 nm --dynamic --defined-only --format=just-symbols "$root/build/i686-linux-gnu/libnoselfconn.so"
     assert_output $'__connect\n__sendmmsg64\n__sendmsg64\nconnect\nsendmmsg\nsendmsg\nsendto'
 }
 
+# bats test_tags=shipped
 @test "32 and 64 bit side by side: one bare name protects both, and says nothing" {
     local prefix=$BATS_TEST_TMPDIR/prefix compiler
     local -a program=("$root/build/i686-linux-gnu/tests/connect" 127.0.0.1 50000)

@@ -2,6 +2,8 @@
 # SPDX-License-Identifier: MIT
 # What the library costs, in system calls: counted by strace, not timed.
 
+# bats file_tags=shipped
+
 load helpers
 
 # The names of the system calls of COMMAND, one a line, from its first socket() on.

@@ -8,17 +8,20 @@ preload() { # NAME
     printf '%s\n' "$root/build/tests/$1.so"
 }
 
+# bats test_tags=shipped
 @test "it exports what it interposes, and nothing else" {
     run -0 nm --dynamic --defined-only --format=just-symbols "$library"
     assert_output $'__connect\nconnect\nsendmmsg\nsendmsg\nsendto'
 }
 
+# bats test_tags=shipped
 @test "it needs no other library" {
     run -0 readelf --dynamic --wide "$library"
     assert_output --partial '[libnoselfconn.so]'
     refute_output --partial NEEDED
 }
 
+# bats test_tags=shipped
 @test "it calls nothing that allocates, locks or prints: all that it refers to is listed here" {
     run -0 nm --dynamic --undefined-only --with-symbol-versions "$library"
     assert_output "$(printf '%17s%s\n' \
@@ -28,11 +31,13 @@ preload() { # NAME
         '' 'U syscall')"
 }
 
+# bats test_tags=shipped
 @test "no symbol that it refers to has a version, which an older libc could lack" {
     run -0 readelf --version-info --wide "$library"
     assert_output --partial 'No version information found'
 }
 
+# bats test_tags=shipped
 @test "it has no thread-local storage and no executable stack" {
     run -0 readelf --program-headers --wide "$library"
     refute_output --partial TLS
@@ -103,37 +108,44 @@ preload() { # NAME
     run -0 on here env LD_PRELOAD="$library:$(preload lenient)" untouched short-length
     assert_line 'no bytes, and none mapped: 0 0'
     assert_line '1 byte, and no more mapped: 0 0'
+    assert_line 'IPv6, and no more mapped: 0 0'
 }
 
-# What a libc looks like from which dlsym is out of reach, as it was in libdl before glibc 2.34.
+# What a libc looks like from which dlsym is out of reach, as it was in libdl before glibc 2.34, and
+# which has no secure_getenv, as glibc before 2.17.
 @test "where there is no dlsym it makes the system calls itself" {
-    local call without_dlsym=$BATS_TEST_TMPDIR/build/libnoselfconn.so
-    make --silent -C "$root" BUILD="$BATS_TEST_TMPDIR/build" CPPFLAGS=-Ddlsym=no_such_function
-    run -0 nm --dynamic --undefined-only "$without_dlsym"
-    assert_output --partial 'w no_such_function'
-    refute_output --partial dlsym
+    local call bare=$root/build/bare/libnoselfconn.so
+    run -0 nm --dynamic --undefined-only "$bare"
+    assert_output --partial 'w no_dlsym'
+    assert_output --partial 'w no_secure_getenv'
+    refute_output --regexp ' (dlsym|secure_getenv)'
 
     set_source_ports 50000
-    run on here env LD_PRELOAD="$without_dlsym" connect 127.0.0.1 50000
+    run on here env LD_PRELOAD="$bare" NOSELFCONN_MODE=off connect 127.0.0.1 50000
     assert_refused
     for call in sendto sendmsg sendmmsg; do
-        run -0 on here env LD_PRELOAD="$without_dlsym" fastopen $call 127.0.0.1 50000
+        run -0 on here env LD_PRELOAD="$bare" fastopen $call 127.0.0.1 50000
         assert_line "$call: -1 ECONNREFUSED"
     done
     set_source_ports 50002
     server 50100
-    run -0 on here env LD_PRELOAD="$without_dlsym" connect --say hello 127.0.0.1 50100
+    run -0 on here env LD_PRELOAD="$bare" connect --say hello 127.0.0.1 50100
     assert_line 'heard: answer-hello'
-    run -0 on here env LD_PRELOAD="$without_dlsym" untouched sends
+    run -0 on here env LD_PRELOAD="$bare" untouched sends
 }
 
 @test "a call from another library's constructor, before its own, is guarded too" {
-    set_source_ports 50000
     # The last in the list is initialised first: the mode that the environment asks for is not known.
-    NOSELFCONN_MODE=off run -0 on here env LD_PRELOAD="$library:$(preload constructor)" true
-    assert_output 'constructor: refused'
-    run -0 on here env LD_PRELOAD="$(preload constructor)" true
-    assert_output 'constructor: connected'
+    export NOSELFCONN_MODE=off
+    for EARLY_CALL in connect sendto sendmsg sendmmsg; do
+        export EARLY_CALL
+        new_host
+        set_source_ports 50000
+        run -0 on here env LD_PRELOAD="$library:$(preload constructor)" true
+        assert_output "$EARLY_CALL before main(): refused"
+        run -0 on here env LD_PRELOAD="$(preload constructor)" true
+        assert_output "$EARLY_CALL before main(): connected"
+    done
 }
 
 @test "a thread that waits in connect() can be cancelled, and unwinds" {

@@ -64,6 +64,27 @@ line_of_log() { # ENDPOINT MODE ACTION
     [ "$before" -le "$time" ] && [ "$time" -le "$after" ]
 }
 
+# strace puts the time into what the kernel answers.
+@test "the log has the right date, leap years and all" {
+    local bytes date seconds
+    while read -r date seconds; do
+        bytes=$(perl -e 'print unpack "H*", pack "qq", @ARGV' "$seconds" 7000000)
+        NOSELFCONN_LOG=stderr run -0 on here strace -qq -o /dev/null -E "LD_PRELOAD=$library" \
+            -e trace=clock_gettime -e "inject=clock_gettime:poke_exit=@arg2=$bytes" \
+            connect 127.0.0.1 50000
+        assert_line --regexp "^time=$date.007Z "
+    done <<'EOF'
+1970-01-01T00:00:00 0
+1972-12-31T23:59:59 94694399
+2000-02-29T00:00:01 951782401
+2026-11-20T09:30:00 1795167000
+2028-02-29T12:00:00 1835438400
+2099-12-31T23:59:59 4102444799
+2100-03-01T00:00:00 4107542400
+2106-02-07T06:28:15 4294967295
+EOF
+}
+
 @test "a connection that is not one to itself is not logged" {
     set_source_ports 50002
     server 50100
@@ -74,7 +95,8 @@ line_of_log() { # ENDPOINT MODE ACTION
 
 @test "the log shows IPv6 endpoints in brackets, shortened" {
     local address
-    for address in ::1 2001:db8::1:0:0:1 2001:db8:0:1:1:1:1:1 2001:db8:1:2:3:4:5:6; do
+    for address in ::1 2001:db8::1:0:0:1 2001:db8:0:1:1:1:1:1 2001:db8:1:2:3:4:5:6 \
+        2001:db8:1:: 0:0:1::5; do
         [ "$address" = ::1 ] || own_address "$address"
         NOSELFCONN_LOG=$log run protected connect "$address" 50000
         assert_refused
@@ -83,7 +105,9 @@ line_of_log() { # ENDPOINT MODE ACTION
     assert_output "[::1]:50000
 [2001:db8::1:0:0:1]:50000
 [2001:db8:0:1:1:1:1:1]:50000
-[2001:db8:1:2:3:4:5:6]:50000"
+[2001:db8:1:2:3:4:5:6]:50000
+[2001:db8:1::]:50000
+[0:0:1::5]:50000"
 }
 
 @test "the log shows IPv4 by an IPv6 socket as IPv4" {
@@ -99,13 +123,13 @@ line_of_log() { # ENDPOINT MODE ACTION
 }
 
 @test "nothing in a program's name can forge or break a line of the log" {
-    local program=$BATS_TEST_TMPDIR/$'a" b\nc\\'
+    local program=$BATS_TEST_TMPDIR/$'a" b\nc\\\x7f\u00fc'
     cp "$root/build/tests/connect" "$program"
     NOSELFCONN_LOG=$log run protected "$program" 127.0.0.1 50000
     assert_refused
     run cat "$log"
     assert_equal "${#lines[@]}" 1
-    assert_output --partial ' command="a? b?c?" '
+    assert_output --partial ' command="a? b?c????" '
 }
 
 @test "a relative path, or one too long to open, is no log" {
@@ -157,6 +181,7 @@ line_of_log() { # ENDPOINT MODE ACTION
     assert_output "$expected"
 }
 
+# bats test_tags=shipped
 @test "a log at the limit of the file size changes nothing" {
     local expected
     run protected connect 127.0.0.1 50000

@@ -93,7 +93,7 @@ print("errno", socket.socket().connect_ex(("127.0.0.1", 50000)))'
     assert_connected_to_itself
 }
 
-# bats test_tags=root
+# bats test_tags=root,shipped
 @test "a program that drops its privileges" {
     local client='
 import os, socket
@@ -107,7 +107,7 @@ print("uid", os.getuid(), "errno", socket.socket().connect_ex(("127.0.0.1", 5000
     assert_output 'uid 65534 errno 0'
 }
 
-# bats test_tags=root
+# bats test_tags=root,shipped
 @test "/etc/ld.so.preload, in a throw-away root: every program is protected, setuid ones too" {
     local folder program
     folder=$(mktemp -d)

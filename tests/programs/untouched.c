@@ -7,6 +7,7 @@
 #include <linux/netlink.h>
 #include <signal.h>
 #include <stddef.h>
+#include <stddef.h>
 #include <sys/mman.h>
 #include <sys/uio.h>
 #include <sys/un.h>
@@ -76,7 +77,13 @@ static char *end_of_the_mapped(void)
 static void short_length(void)
 {
     char *end = end_of_the_mapped();
+    const sa_family_t v6 = AF_INET6;
+    /* The kernel can do without the scope id; one byte less is too few. */
+    const socklen_t short_v6 = offsetof(struct sockaddr_in6, sin6_scope_id) - 1;
 
+    memcpy(end - short_v6, &v6, sizeof v6);
+    report("IPv6, and no more mapped", connect(tcp_socket(), (struct sockaddr *)(end - short_v6),
+                                               short_v6));
     report("no bytes, and none mapped", connect(tcp_socket(), (struct sockaddr *)end, 0));
     report("1 byte, and no more mapped", connect(tcp_socket(), (struct sockaddr *)(end - 1), 1));
     report("no bytes", connect(tcp_socket(), to_somewhere, 0));

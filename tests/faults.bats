@@ -1,0 +1,144 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: MIT
+# Each system call that the library makes fails in turn: what the program sees then.
+
+load helpers
+
+setup() {
+    new_host
+    set_source_ports 50000
+    log=$BATS_TEST_TMPDIR/log
+}
+
+# Runs a command protected, and lets one of its system calls fail: the COUNTth, or COUNT+ for that
+# and all later ones.
+failing() { # CALL ERROR COUNT COMMAND...
+    on here strace -qq -o /dev/null -E "LD_PRELOAD=$library" \
+        -e trace="$1" -e inject="$1:error=$2:when=$3" "${@:4}"
+}
+
+# The same for a call that is about the log alone.
+failing_on_log() { # CALL ERROR COMMAND...
+    on here strace -qq -o /dev/null -P "$log" -E "LD_PRELOAD=$library" -E "NOSELFCONN_LOG=$log" \
+        -e trace="$1" -e inject="$1:error=$2" "${@:3}"
+}
+
+# What cannot be known is left as it is, with the errno of the program's own call.
+@test "getsockname fails: the result of the call stands" {
+    run -0 failing getsockname ENOBUFS 1 connect 127.0.0.1 50000
+    assert_line --index 0 'connect: 0'
+    assert_connected_to_itself
+    new_host
+    set_source_ports 50000
+    run -0 failing getsockname ENOBUFS 1 connect --nonblock 127.0.0.1 50000
+    assert_line --index 0 'connect: EINPROGRESS'
+    # The control: the second one is the program's own.
+    new_host
+    set_source_ports 50000
+    run -0 failing getsockname ENOBUFS 2 connect 127.0.0.1 50000
+    assert_line --index 0 'connect: ECONNREFUSED'
+    assert_line 'local: E#105'
+}
+
+@test "the protocol cannot be read: the result of the call stands" {
+    run -0 failing getsockopt ENOBUFS 1 connect 127.0.0.1 50000
+    assert_line --index 0 'connect: 0'
+    assert_connected_to_itself
+}
+
+@test "the counters cannot be read: refused, since nobody else is proven" {
+    run failing getsockopt ENOBUFS 2 connect 127.0.0.1 50000
+    assert_refused
+    run failing getsockopt ENOBUFS 2 connect --nonblock 127.0.0.1 50000
+    assert_refused
+}
+
+# Linux before 4.6 has no tcpi_data_segs_out: its answer is shorter.
+@test "the kernel does not count: refused, since nobody else is proven" {
+    local older_kernel
+    older_kernel=poke_exit=@arg5=$(perl -e 'print unpack "H*", pack "L", 156'):when=2
+    server 50100
+    redirect 50000 50100
+    run on here strace -qq -o /dev/null -E "LD_PRELOAD=$library" -e trace=getsockopt \
+        -e "inject=getsockopt:$older_kernel" connect 127.0.0.1 50000
+    assert_refused
+    # The control: with the counters the real server behind the redirect is known.
+    run protected connect 127.0.0.1 50000
+    assert_line --index 0 'connect: 0'
+}
+
+@test "the pending error cannot be taken away: refused, and the next connect() works" {
+    run failing getsockopt ENOBUFS 3 connect 127.0.0.1 50000
+    assert_refused
+    # The control: the library's is the third.
+    run failing getsockopt ENOBUFS 4 connect 127.0.0.1 50000
+    assert_line 'state: E#105'
+}
+
+@test "the kernel declines to disconnect: refused, and shut down in both directions" {
+    run -0 failing connect EBUSY 2 connect --say hello 127.0.0.1 50000
+    assert_line --index 0 'connect: ECONNREFUSED'
+    refute_line 'state: ESTABLISHED'
+    assert_line 'send: EPIPE'
+}
+
+@test "neither disconnect nor shutdown works: refused all the same" {
+    run -0 on here strace -qq -o /dev/null -E "LD_PRELOAD=$library" -e trace=connect,shutdown \
+        -e inject=connect:error=EBUSY:when=2 -e inject=shutdown:error=ENOTCONN \
+        connect 127.0.0.1 50000
+    assert_line --index 0 'connect: ECONNREFUSED'
+}
+
+@test "every call for the log fails in turn: refused, with the same results as without a log" {
+    local call expected
+    run protected connect 127.0.0.1 50000
+    assert_refused
+    expected=$output
+    for call in openat write close; do
+        run -0 failing_on_log $call EIO connect 127.0.0.1 50000
+        assert_output "$expected"
+    done
+    for call in ppoll rt_sigprocmask rt_sigpending clock_gettime getpid gettid prctl; do
+        NOSELFCONN_LOG=$log run -0 failing $call EIO 1+ connect 127.0.0.1 50000
+        assert_output "$expected"
+    done
+}
+
+@test "a log line that is not written for an interrupt or for lack of space is lost, and nothing else" {
+    local error expected
+    run protected connect 127.0.0.1 50000
+    expected=$output
+    for error in EINTR EAGAIN ENOSPC; do
+        run -0 failing_on_log write $error connect 127.0.0.1 50000
+        assert_output "$expected"
+        [ ! -s "$log" ]
+    done
+    # The control.
+    NOSELFCONN_LOG=$log run -0 protected connect 127.0.0.1 50000
+    [ -s "$log" ]
+}
+
+@test "a sandbox that denies getsockname or getsockopt leaves a program as it was" {
+    local call
+    for call in getsockname getsockopt; do
+        new_host
+        set_source_ports 50000
+        run -0 protected deny $call fail connect 127.0.0.1 50000
+        assert_line --index 0 'connect: 0'
+        set_source_ports 50002
+        server 50100
+        run -0 protected deny $call fail connect --say hello 127.0.0.1 50100
+        assert_line --index 0 'connect: 0'
+        assert_line 'heard: answer-hello'
+    done
+}
+
+# Documented in the README: such a sandbox has to allow the two calls.
+@test "a sandbox that kills on getsockname kills at the first TCP connection" {
+    set_source_ports 50002 50009
+    server 50100
+    run -159 protected deny getsockname kill nc.traditional -z 127.0.0.1 50100
+    run -0 unprotected deny getsockname kill nc.traditional -z 127.0.0.1 50100
+    run -159 protected deny getsockopt kill nc.traditional -s 127.0.0.1 -p 50000 -z 127.0.0.1 50000
+    run -0 protected deny getsockopt kill nc.traditional -z 127.0.0.1 50100
+}
