@@ -102,13 +102,18 @@ mutants: all ## break the library in every way that a small change can, and see 
 
 .PHONY: test-programs
 test-programs: $(TEST_PROGRAMS) $(TEST_OBJECTS) $(addprefix build/tests/,dial connect-musl \
-	fastopen-musl connect-static connect-asan) bare
+	fastopen-musl connect-static connect-asan threads-tsan) bare tsan
 
 # The library as it is in a process without dlsym and secure_getenv.
 .PHONY: bare
 bare:
 	$(MAKE) --no-print-directory BUILD=build/bare \
 		CPPFLAGS='-Ddlsym=no_dlsym -Dsecure_getenv=no_secure_getenv'
+
+# The library as ThreadSanitizer watches it.
+.PHONY: tsan
+tsan:
+	$(MAKE) --no-print-directory BUILD=build/tsan CC=gcc INSTRUMENT='-g -fsanitize=thread'
 
 # The library, and what its contract is tested with, in build/PREFIX/.
 architecture-%:
@@ -132,6 +137,10 @@ build/tests/%-static: tests/programs/%.c tests/programs/common.h Makefile
 build/tests/%-asan: tests/programs/%.c tests/programs/common.h Makefile
 	@mkdir -p $(@D)
 	gcc -fsanitize=address -D_GNU_SOURCE $(TEST_CFLAGS) $(LDFLAGS) -o $@ $<
+
+build/tests/%-tsan: tests/programs/%.c tests/programs/common.h Makefile
+	@mkdir -p $(@D)
+	gcc -fsanitize=thread -D_GNU_SOURCE $(TEST_CFLAGS) $(LDFLAGS) -o $@ $<
 
 build/tests/dial: tests/programs/dial.go Makefile
 	@mkdir -p $(@D)

@@ -134,7 +134,9 @@ ssize_t guard(ssize_t result, const char *call, int fd, const struct sockaddr *d
             result = -1;
             error = ECONNREFUSED;
         }
-        report_self_connection(call, fd, &local);
+        /* Asked here, so that without a log its line takes no stack. */
+        if (settings.log != LOG_NOWHERE)
+            report_self_connection(call, fd, &local);
     }
     errno = error;
     return result;

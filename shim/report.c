@@ -228,8 +228,6 @@ void report_self_connection(const char *call, int fd, const struct endpoint *end
 {
     struct line line;
 
-    if (settings.log == LOG_NOWHERE)
-        return;
     line.length = 0;
     put(&line, "time=");
     put_time(&line);

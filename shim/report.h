@@ -5,7 +5,7 @@
 #include "endpoint.h"
 
 /* Appends one line of logfmt about the self-connection that `call` made on `fd` to the log that
- * NOSELFCONN_LOG names; does nothing where it names none:
+ * NOSELFCONN_LOG names; settings.log must not be LOG_NOWHERE:
  *
  *     time=2026-11-20T09:30:00.000Z pid=812 command="telnet" thread=812 call=connect fd=3
  *     endpoint=127.0.0.1:50000 mode=enforce action=refused

@@ -143,6 +143,20 @@ refused_instead_of_connected_to_itself() { # [--nonblock] CALL ADDRESS
     done
 }
 
+@test "a real server behind a redirect, which is sent a single byte" {
+    prepare() {
+        set_source_ports 50000
+        server 50100
+        redirect 50000 50100
+    }
+    the_same_with_and_without python3 -c '
+import socket
+client = socket.socket()
+client.sendto(b"\n", socket.MSG_FASTOPEN, ("127.0.0.1", 50000))
+print(client.getsockname() == client.getpeername(), client.recv(100))'
+    assert_output "True b'answer-\\n'"
+}
+
 # A server with Fast Open that says how many bytes it could read before the handshake was complete.
 fast_open_server='
 import socket

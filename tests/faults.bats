@@ -53,17 +53,21 @@ failing_on_log() { # CALL ERROR COMMAND...
     assert_refused
 }
 
+# A client of a real server behind a redirect, told of its counters no more than BYTES.
+told_of_the_first() { # BYTES
+    on here strace -qq -o /dev/null -E "LD_PRELOAD=$library" -e trace=getsockopt -e \
+        "inject=getsockopt:poke_exit=@arg5=$(perl -e 'print unpack "H*", pack "L", shift' "$1"):when=2" \
+        connect 127.0.0.1 50000
+}
+
 # Linux before 4.6 has no tcpi_data_segs_out: its answer is shorter.
 @test "the kernel does not count: refused, since nobody else is proven" {
-    local older_kernel
-    older_kernel=poke_exit=@arg5=$(perl -e 'print unpack "H*", pack "L", 156'):when=2
     server 50100
     redirect 50000 50100
-    run on here strace -qq -o /dev/null -E "LD_PRELOAD=$library" -e trace=getsockopt \
-        -e "inject=getsockopt:$older_kernel" connect 127.0.0.1 50000
+    run told_of_the_first 156
     assert_refused
-    # The control: with the counters the real server behind the redirect is known.
-    run protected connect 127.0.0.1 50000
+    # The control: with the counters, and nothing after them, the real server is known.
+    run told_of_the_first 160
     assert_line --index 0 'connect: 0'
 }
 

@@ -93,15 +93,28 @@ preload() { # NAME
 
 @test "without a next definition it makes the system call itself" {
     set_source_ports 50000
-    run on here env LD_PRELOAD="$library:$(preload no-dlsym)" connect 127.0.0.1 50000
+    run --separate-stderr on here env LD_PRELOAD="$library:$(preload no-dlsym)" connect 127.0.0.1 50000
     assert_refused
     server 50100
-    run on here env LD_PRELOAD="$library:$(preload no-dlsym)" connect --say hello 127.0.0.1 50100
+    run --separate-stderr on here env LD_PRELOAD="$library:$(preload no-dlsym)" \
+        connect --say hello 127.0.0.1 50100
     assert_line --index 0 'connect: 0'
     assert_line 'heard: answer-hello'
     # The control: connect() is found no other way.
     run on here env LD_PRELOAD="$library:$(preload no-dlsym):$(preload next)" connect 127.0.0.1 50100
     refute_line 'the next definition was called'
+}
+
+# dlsym may allocate; a signal handler may be the first to connect.
+@test "it looks for the next definitions when it is loaded, not when it is called" {
+    run on here env LD_PRELOAD="$library:$(preload no-dlsym)" bash -c \
+        'echo started >&2; exec 3<>/dev/tcp/127.0.0.1/50100'
+    assert_output --partial 'dlsym: connect
+dlsym: sendto
+dlsym: sendmsg
+dlsym: sendmmsg
+started
+bash: connect: Connection refused'
 }
 
 @test "it reads no more of the address than there is, even where another preload is content" {

@@ -44,9 +44,8 @@ static int by_sendmmsg(int fd)
     return sendmmsg(fd, &message, 1, MSG_FASTOPEN);
 }
 
-__attribute__((constructor)) static void connect_early(void)
+static void connect_by(const char *call, const char *when)
 {
-    const char *call = getenv("EARLY_CALL");
     int fd = socket(AF_INET, SOCK_STREAM, 0), result = -1;
 
     free_port.sin_port = htons(50000);
@@ -60,9 +59,25 @@ __attribute__((constructor)) static void connect_early(void)
         result = by_sendmsg(fd);
     else if (strcmp(call, "sendmmsg") == 0)
         result = by_sendmmsg(fd);
-    fprintf(stderr, "%s before main(): %s\n", call,
+    fprintf(stderr, "%s %s main(): %s\n", call, when,
             result >= 0             ? "connected"
             : errno == ECONNREFUSED ? "refused"
                                     : "another error");
     close(fd);
+}
+
+__attribute__((constructor)) static void before_main(void)
+{
+    const char *call = getenv("EARLY_CALL");
+
+    if (call != NULL)
+        connect_by(call, "before");
+}
+
+__attribute__((destructor)) static void after_main(void)
+{
+    const char *call = getenv("LATE_CALL");
+
+    if (call != NULL)
+        connect_by(call, "after");
 }

@@ -1,0 +1,128 @@
+/* SPDX-License-Identifier: MIT */
+/* Connects to itself where a signal or a child of fork() or vfork() interferes:
+ *
+ *     signals handler   a handler that connects, while the interrupted code waits in connect() to
+ *                       127.0.0.1:50001
+ *     signals storm     20,000 times, under a timer whose handler connects too
+ *     signals fork      in a child of fork(), then in the parent
+ *     signals vfork     in a child of vfork(), which shares our memory, then in the parent
+ *
+ * Each connects to its own port from 50000 on, and prints what came of it. */
+#include "common.h"
+
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/time.h>
+#include <sys/wait.h>
+
+enum { STORM_CONNECTS = 20000, STORM_INTERVAL_US = 50 };
+
+static volatile sig_atomic_t handler_refused, handler_other, handler_ran;
+
+static struct sockaddr_in loopback(int port)
+{
+    return (struct sockaddr_in){.sin_family = AF_INET,
+                                .sin_port = htons((in_port_t)port),
+                                .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+}
+
+/* Returns 0, or the error of connect(). Async-signal-safe. */
+static int connect_to_itself(int port)
+{
+    const struct sockaddr_in own = loopback(port);
+    const int on = 1;
+    int fd = socket(AF_INET, SOCK_STREAM, 0), error = 0;
+
+    setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+    if (bind(fd, (const struct sockaddr *)&own, sizeof own) < 0 ||
+        connect(fd, (const struct sockaddr *)&own, sizeof own) < 0)
+        error = errno;
+    close(fd);
+    return error;
+}
+
+static void connect_in_handler(int signal)
+{
+    int error = errno;
+
+    (void)signal;
+    handler_ran++;
+    if (connect_to_itself(50002) == ECONNREFUSED)
+        handler_refused++;
+    else
+        handler_other++;
+    errno = error;
+}
+
+/* No SA_RESTART; connect() is never restarted after a timeout has been set anyhow (signal(7)). */
+static void set_timer(long first_us, long interval_us)
+{
+    const struct sigaction action = {.sa_handler = connect_in_handler};
+    const struct itimerval timer = {.it_value.tv_usec = first_us,
+                                    .it_interval.tv_usec = interval_us};
+
+    must(sigaction(SIGALRM, &action, NULL), "sigaction");
+    must(setitimer(ITIMER_REAL, &timer, NULL), "setitimer");
+}
+
+static void interrupted_by_a_handler_that_connects(void)
+{
+    const struct sockaddr_in silent = loopback(50001);
+    int fd = must(socket(AF_INET, SOCK_STREAM, 0), "socket"), error = 0;
+
+    set_timer(200000, 0);
+    if (connect(fd, (const struct sockaddr *)&silent, sizeof silent) < 0)
+        error = errno;
+    printf("handler: ran %d refused %d\n", (int)handler_ran, (int)handler_refused);
+    print_outcome(fd, error);
+}
+
+static void under_a_timer_storm(void)
+{
+    int refused = 0, through = 0, other = 0;
+
+    set_timer(STORM_INTERVAL_US, STORM_INTERVAL_US);
+    for (int i = 0; i < STORM_CONNECTS; i++) {
+        int error = connect_to_itself(50000);
+        refused += error == ECONNREFUSED;
+        through += error == 0;
+        other += error != ECONNREFUSED && error != 0;
+    }
+    set_timer(0, 0);
+    printf("refused %d through %d other %d\n", refused, through, other);
+    printf("in the handler: refused %s other %d\n", handler_refused > 0 ? "some" : "none",
+           (int)handler_other);
+}
+
+static void print_child_and_parent(pid_t child)
+{
+    int status;
+
+    must(waitpid(child, &status, 0), "waitpid");
+    printf("child: %s\n", error_name(WEXITSTATUS(status)));
+    printf("parent: %s\n", error_name(connect_to_itself(50002)));
+}
+
+int main(int argc, char **argv)
+{
+    const char *what = argc == 2 ? argv[1] : "";
+    pid_t child;
+
+    if (strcmp(what, "handler") == 0) {
+        interrupted_by_a_handler_that_connects();
+    } else if (strcmp(what, "storm") == 0) {
+        under_a_timer_storm();
+    } else if (strcmp(what, "fork") == 0) {
+        if ((child = must(fork(), "fork")) == 0)
+            _exit(connect_to_itself(50000));
+        print_child_and_parent(child);
+    } else if (strcmp(what, "vfork") == 0) {
+        if ((child = must(vfork(), "vfork")) == 0)
+            _exit(connect_to_itself(50000));
+        print_child_and_parent(child);
+    } else {
+        fprintf(stderr, "usage: signals handler|storm|fork|vfork\n");
+        return 2;
+    }
+    return 0;
+}

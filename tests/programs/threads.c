@@ -1,0 +1,175 @@
+/* SPDX-License-Identifier: MIT */
+/* Connects from many threads at once, by turns to itself (from a port that is the thread's own) and
+ * to a server in the same process:
+ *
+ *     threads THREADS CONNECTS
+ *     -> refused N through N served N harmed N bind-failed N leaked N
+ *
+ * `through` are self-connections that were not refused, `harmed` connections to the server that did
+ * not get its answer, or calls after which the descriptor was another socket. */
+#include "common.h"
+
+#include <dirent.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdint.h>
+
+#ifndef SO_COOKIE
+#define SO_COOKIE 57
+#endif
+
+enum { FIRST_PORT = 50000, ACCEPTORS = 4, BACKLOG = 1024 };
+
+static atomic_int refused, through, served, harmed, bind_failed;
+static struct sockaddr_in server;
+static int listener, turns;
+
+static struct sockaddr_in loopback(int port)
+{
+    return (struct sockaddr_in){.sin_family = AF_INET,
+                                .sin_port = htons((in_port_t)port),
+                                .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+}
+
+/* A reset: else every connection would hold its port for a minute in TIME_WAIT. */
+static void close_at_once(int fd)
+{
+    const struct linger at_once = {.l_onoff = 1, .l_linger = 0};
+    must(setsockopt(fd, SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once), "SO_LINGER");
+    close(fd);
+}
+
+static uint64_t identity(int fd)
+{
+    uint64_t cookie = 0;
+    socklen_t length = sizeof cookie;
+    getsockopt(fd, SOL_SOCKET, SO_COOKIE, &cookie, &length);
+    return cookie;
+}
+
+static int connect_and_compare(int fd, const struct sockaddr_in *destination)
+{
+    uint64_t before = identity(fd);
+    int result = connect(fd, (const struct sockaddr *)destination, sizeof *destination);
+    int error = errno;
+
+    if (identity(fd) != before)
+        harmed++;
+    errno = error;
+    return result;
+}
+
+static void connect_to_itself(int port)
+{
+    const struct sockaddr_in own = loopback(port);
+    int fd = must(socket(AF_INET, SOCK_STREAM, 0), "socket");
+
+    if (bind(fd, (const struct sockaddr *)&own, sizeof own) < 0)
+        bind_failed++;
+    else if (connect_and_compare(fd, &own) == 0)
+        through++;
+    else if (errno == ECONNREFUSED)
+        refused++;
+    close_at_once(fd);
+}
+
+static void connect_to_server(void)
+{
+    int fd = must(socket(AF_INET, SOCK_STREAM, 0), "socket");
+    char answer;
+
+    if (connect_and_compare(fd, &server) == 0 && recv(fd, &answer, 1, 0) == 1 && answer == '!')
+        served++;
+    else
+        harmed++;
+    close_at_once(fd);
+}
+
+static void *client(void *port)
+{
+    for (int i = 0; i < turns; i++) {
+        connect_to_itself((int)(intptr_t)port);
+        connect_to_server();
+    }
+    return NULL;
+}
+
+static void *acceptor(void *unused)
+{
+    (void)unused;
+    for (;;) {
+        int fd = accept(listener, NULL, NULL);
+        if (fd < 0)
+            continue;
+        send(fd, "!", 1, MSG_NOSIGNAL);
+        close(fd);
+    }
+    return NULL;
+}
+
+static void start_server(void)
+{
+    socklen_t length = sizeof server;
+    pthread_t thread;
+
+    server = loopback(0);
+    listener = must(socket(AF_INET, SOCK_STREAM, 0), "socket");
+    must(bind(listener, (struct sockaddr *)&server, sizeof server), "bind the server");
+    must(listen(listener, BACKLOG), "listen");
+    must(getsockname(listener, (struct sockaddr *)&server, &length), "getsockname");
+    for (int i = 0; i < ACCEPTORS; i++) {
+        if (pthread_create(&thread, NULL, acceptor, NULL) != 0)
+            die("pthread_create");
+        pthread_detach(thread);
+    }
+}
+
+static int open_sockets(void)
+{
+    DIR *folder = opendir("/proc/self/fd");
+    const struct dirent *entry;
+    char target[64];
+    int count = 0;
+
+    if (folder == NULL)
+        die("/proc/self/fd");
+    while ((entry = readdir(folder)) != NULL) {
+        ssize_t length = readlinkat(dirfd(folder), entry->d_name, target, sizeof target - 1);
+        count += length > 7 && memcmp(target, "socket:", 7) == 0;
+    }
+    closedir(folder);
+    return count;
+}
+
+/* The acceptors may be about to close their last. */
+static int leaked_sockets(int before)
+{
+    int leaked = open_sockets() - before;
+    for (int i = 0; i < 100 && leaked != 0; i++) {
+        poll(NULL, 0, 20);
+        leaked = open_sockets() - before;
+    }
+    return leaked;
+}
+
+int main(int argc, char **argv)
+{
+    int threads = argc == 3 ? atoi(argv[1]) : 0, before;
+
+    if (threads < 1) {
+        fprintf(stderr, "usage: threads THREADS CONNECTS\n");
+        return 2;
+    }
+    turns = atoi(argv[2]) / threads / 2;
+    start_server();
+    before = open_sockets();
+    pthread_t clients[threads];
+    for (int i = 0; i < threads; i++)
+        if (pthread_create(&clients[i], NULL, client, (void *)(intptr_t)(FIRST_PORT + i)) != 0)
+            die("pthread_create");
+    for (int i = 0; i < threads; i++)
+        pthread_join(clients[i], NULL);
+    printf("refused %d through %d served %d harmed %d bind-failed %d leaked %d\n", refused, through,
+           served, harmed, bind_failed, leaked_sockets(before));
+    return 0;
+}
