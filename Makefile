@@ -27,7 +27,7 @@ SHIM_LDFLAGS = -shared -nostdlib -Wl,-soname,libnoselfconn.so -Wl,--version-scri
 TEST_CFLAGS = -std=c11 -pthread $(WARNINGS) $(CPPFLAGS) $(CFLAGS)
 TEST_PROGRAMS := $(patsubst tests/programs/%.c,$(BUILD)/tests/%,$(wildcard tests/programs/*.c))
 TEST_OBJECTS := $(patsubst tests/objects/%.c,$(BUILD)/tests/%.so,$(wildcard tests/objects/*.c))
-SCRIPTS = scripts/noselfconn scripts/demo scripts/install-test-tools .ci/run
+SCRIPTS = scripts/noselfconn scripts/demo scripts/install-test-tools tests/soak .ci/run
 # Most tests wait more than they compute.
 JOBS = $$(($$(nproc) * 2))
 # Of a library built otherwise: INSTRUMENT holds the compiler's flags for that, OTHER_TESTS leaves out
@@ -100,6 +100,25 @@ mutants: all ## break the library in every way that a small change can, and see 
 	$(MAKE) --no-print-directory test-programs
 	tests/mutants
 
+# For this many seconds.
+SOAK = 3600
+
+.PHONY: soak
+soak: all $(BUILD)/tests/attempts ## attempt for an hour, while servers come and go; SOAK=seconds
+	tests/soak $(SOAK)
+
+# In a network namespace, so that nothing else is on its loopback.
+ROUNDS = 15
+OWN_HOST = unshare --net $(if $(filter 0,$(shell id -u)),,--user --map-root-user)
+
+.PHONY: bench
+bench: all $(BUILD)/tests/empty.so ## measure what it costs, beside other preloads; ROUNDS=number
+	scripts/install-test-tools --check proof
+	@mkdir -p build/bench
+	gcc -D_GNU_SOURCE $(TEST_CFLAGS) -o build/bench/calls tests/bench/calls.c
+	gcc $(TEST_CFLAGS) -fPIC -shared -o build/bench/textbook.so tests/bench/textbook.c
+	$(OWN_HOST) sh -c 'ip link set lo up && tests/bench/bench $(ROUNDS)'
+
 .PHONY: test-programs
 test-programs: $(TEST_PROGRAMS) $(TEST_OBJECTS) $(addprefix build/tests/,dial connect-musl \
 	fastopen-musl connect-static connect-asan threads-tsan) bare tsan
@@ -157,7 +176,7 @@ lint: ## check layout and style: clang-format, clang-tidy, cppcheck, shellcheck,
 	clang-tidy --quiet --warnings-as-errors='*' $(wildcard shim/*.c) -- $(SHIM_CFLAGS)
 	clang-tidy --quiet --warnings-as-errors='*' $(wildcard tests/programs/*.c) -- \
 		-D_GNU_SOURCE $(TEST_CFLAGS)
-	clang-tidy --quiet --warnings-as-errors='*' $(wildcard tests/objects/*.c) -- \
+	clang-tidy --quiet --warnings-as-errors='*' $(wildcard tests/objects/*.c tests/fuzz/*.c) -- \
 		-D_DEFAULT_SOURCE $(TEST_CFLAGS)
 	cppcheck --quiet --std=c11 --enable=warning,portability,performance --inline-suppr \
 		--error-exitcode=1 shim tests

@@ -13,7 +13,8 @@
 #include <time.h>
 #include <unistd.h>
 
-/* No part of a line can be longer than here. A pipe takes this many bytes whole (PIPE_BUF, pipe(7)). */
+/* No part of a line can be longer than here. A pipe takes this many bytes whole (PIPE_BUF,
+ * pipe(7)). */
 #define LONGEST_LINE                                                                               \
     "time=2106-02-07T06:28:15.999Z pid=4294967295 command=\"fifteen letters\" thread=4294967295 "  \
     "call=sendmmsg fd=4294967295 endpoint=[ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff]:65535 "        \

@@ -77,12 +77,12 @@ syn_is_sent() { # HOST
     local other
     prepare() {
         own_address 2001:db8::1
-        own_address $other
+        own_address "$other"
         set_source_ports 50000
         lose_syns_to 50000
     }
     for other in 2001:db9::1 2001:db8:0:1::1 2001:db8::1:0:1 2001:db8::; do
-        the_same_with_and_without connect --nonblock --bind 2001:db8::1 --late-port $other 50000
+        the_same_with_and_without connect --nonblock --bind 2001:db8::1 --late-port "$other" 50000
         assert_line 'connect: EINPROGRESS'
         assert_line 'local: [2001:db8::1]:50000'
         new_host

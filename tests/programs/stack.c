@@ -18,15 +18,14 @@
 
 enum { LARGE = 65536, PAINT = 0xa5 };
 
-static const struct sockaddr_in *destination;
+static struct sockaddr_in own;
 static int error_of_connect;
 
 static void connect_once(int by_system_call)
 {
     int fd = socket(AF_INET, SOCK_STREAM, 0);
-    long result = by_system_call
-                      ? syscall(SYS_connect, fd, destination, sizeof *destination)
-                      : connect(fd, (const struct sockaddr *)destination, sizeof *destination);
+    long result = by_system_call ? syscall(SYS_connect, fd, &own, sizeof own)
+                                 : connect(fd, (struct sockaddr *)&own, sizeof own);
 
     error_of_connect = result < 0 ? errno : 0;
     close(fd);
@@ -57,7 +56,7 @@ static char *new_stack(size_t size)
     return memory + page;
 }
 
-static void run_on(char *stack, size_t size, void handler(int))
+static void run_on(void *stack, size_t size, void handler(int))
 {
     const stack_t alternate = {.ss_sp = stack, .ss_size = size};
     const struct sigaction action = {.sa_handler = handler, .sa_flags = SA_ONSTACK};
@@ -81,10 +80,9 @@ static long bytes_used(void handler(int))
 
 int main(int argc, char **argv)
 {
-    const struct sockaddr_in own = {
-        .sin_family = AF_INET, .sin_port = htons(50000), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-
-    destination = &own;
+    own.sin_family = AF_INET;
+    own.sin_port = htons(50000);
+    own.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
     if (argc == 2 && strcmp(argv[1], "need") == 0) {
         long need = bytes_used(by_library);
         printf("connect: %s\n", error_name(error_of_connect));

@@ -7,7 +7,6 @@
 #include <linux/netlink.h>
 #include <signal.h>
 #include <stddef.h>
-#include <stddef.h>
 #include <sys/mman.h>
 #include <sys/uio.h>
 #include <sys/un.h>
@@ -82,8 +81,8 @@ static void short_length(void)
     const socklen_t short_v6 = offsetof(struct sockaddr_in6, sin6_scope_id) - 1;
 
     memcpy(end - short_v6, &v6, sizeof v6);
-    report("IPv6, and no more mapped", connect(tcp_socket(), (struct sockaddr *)(end - short_v6),
-                                               short_v6));
+    report("IPv6, and no more mapped",
+           connect(tcp_socket(), (struct sockaddr *)(end - short_v6), short_v6));
     report("no bytes, and none mapped", connect(tcp_socket(), (struct sockaddr *)end, 0));
     report("1 byte, and no more mapped", connect(tcp_socket(), (struct sockaddr *)(end - 1), 1));
     report("no bytes", connect(tcp_socket(), to_somewhere, 0));
