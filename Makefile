@@ -121,7 +121,7 @@ bench: all $(BUILD)/tests/empty.so ## measure what it costs, beside other preloa
 
 .PHONY: test-programs
 test-programs: $(TEST_PROGRAMS) $(TEST_OBJECTS) $(addprefix build/tests/,dial connect-musl \
-	fastopen-musl connect-static connect-asan threads-tsan) bare tsan
+	fastopen-musl connect-static connect-asan threads-tsan) bare tsan asan
 
 # The library as it is in a process without dlsym and secure_getenv.
 .PHONY: bare
@@ -129,10 +129,12 @@ bare:
 	$(MAKE) --no-print-directory BUILD=build/bare \
 		CPPFLAGS='-Ddlsym=no_dlsym -Dsecure_getenv=no_secure_getenv'
 
-# The library as ThreadSanitizer watches it.
-.PHONY: tsan
+# The library as ThreadSanitizer and AddressSanitizer watch it.
+.PHONY: tsan asan
 tsan:
 	$(MAKE) --no-print-directory BUILD=build/tsan CC=gcc INSTRUMENT='-g -fsanitize=thread'
+asan:
+	$(MAKE) --no-print-directory BUILD=build/asan CC=gcc INSTRUMENT='-g -fsanitize=address'
 
 # The library, and what its contract is tested with, in build/PREFIX/.
 architecture-%:

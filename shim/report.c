@@ -139,12 +139,12 @@ static void put_ipv6(struct line *line, const struct in6_addr *address)
 
     for (int i = 0; i < 8; i++)
         groups[i] = ntohs(address->s6_addr16[i]);
-    for (int i = 0; i < 8; i++) {
+    for (int start = 0; start < 8; start++) {
         int length = 0;
-        while (i + length < 8 && groups[i + length] == 0)
+        while (start + length < 8 && groups[start + length] == 0)
             length++;
         if (length > run_length) {
-            run_start = i;
+            run_start = start;
             run_length = length;
         }
     }
@@ -188,11 +188,11 @@ static void write_without_signal(int fd, const struct line *line)
 {
     const union kernel_sigset blocked = {.word = 1UL << (SIGPIPE - 1) | 1UL << (SIGXFSZ - 1)};
     const long at_once[4] = {0}; /* a struct timespec of either width */
-    union kernel_sigset before, pending = {.word = 0}, raised;
+    union kernel_sigset before, pending, raised;
 
-    if (syscall(SYS_rt_sigprocmask, SIG_BLOCK, &blocked, &before, KERNEL_SIGSET_SIZE) != 0)
+    if (syscall(SYS_rt_sigpending, &pending, KERNEL_SIGSET_SIZE) != 0 ||
+        syscall(SYS_rt_sigprocmask, SIG_BLOCK, &blocked, &before, KERNEL_SIGSET_SIZE) != 0)
         return;
-    syscall(SYS_rt_sigpending, &pending, KERNEL_SIGSET_SIZE);
     if (syscall(SYS_write, fd, line->text, line->length) < 0) {
         raised = blocked;
         raised.word &= ~pending.word;
@@ -201,14 +201,14 @@ static void write_without_signal(int fd, const struct line *line)
     syscall(SYS_rt_sigprocmask, SIG_SETMASK, &before, NULL, KERNEL_SIGSET_SIZE);
 }
 
-/* A full pipe or a stopped terminal would block the program: then the line is lost instead. */
+/* A full pipe or a stopped terminal would block the program: then the line is lost instead. Where
+ * the write can only fail, it may. */
 static bool takes_a_line(int fd)
 {
     struct pollfd poll_fd = {.fd = fd, .events = POLLOUT};
     const long at_once[4] = {0};
 
-    return syscall(SYS_ppoll, &poll_fd, 1, at_once, NULL, KERNEL_SIGSET_SIZE) == 1 &&
-           poll_fd.revents == POLLOUT;
+    return syscall(SYS_ppoll, &poll_fd, 1, at_once, NULL, KERNEL_SIGSET_SIZE) == 1;
 }
 
 static void append(const struct line *line)

@@ -106,6 +106,9 @@ told_of_the_first() { # BYTES
         NOSELFCONN_LOG=$log run -0 failing $call EIO 1+ connect 127.0.0.1 50000
         assert_output "$expected"
     done
+    # Of these a failure leaves the line, and what is not known zero.
+    run cat "$log"
+    assert_line --partial 'time=1970-01-01T00:00:00.000Z '
 }
 
 @test "a log line that is not written for an interrupt or for lack of space is lost, and nothing else" {

@@ -81,7 +81,7 @@ checkout() { # FOLDER [with-library]
 
 @test "--help and --version" {
     run -0 --separate-stderr "$launcher" --help
-    assert_line --index 0 'usage: noselfconn [--] COMMAND [ARG]...'
+    assert_line --index 0 'usage: noselfconn [OPTION]... [--] COMMAND [ARG]...'
     assert_equal "$stderr" ''
     run -0 --separate-stderr "$launcher" --version
     assert_output --regexp '^noselfconn [0-9]+\.[0-9]+\.[0-9]+$'
@@ -89,7 +89,7 @@ checkout() { # FOLDER [with-library]
 
 @test "without a command, or with an unknown option, it fails with 125 and the usage" {
     local arguments
-    for arguments in '' '--' '--nonsense true'; do
+    for arguments in '' '--' '--nonsense true' '--log' '--log relative true' '--log= true'; do
         # shellcheck disable=SC2086 # several words
         run -125 --separate-stderr "$launcher" $arguments
         assert_equal "$output" ''
@@ -175,6 +175,193 @@ checkout() { # FOLDER [with-library]
         assert_regex "$stderr" '^noselfconn: the loader cannot preload a path with white space'
         [ ! -e "$BATS_TEST_TMPDIR/ran" ]
     done
+}
+
+# The command does not run, and the message says what, why, and what to do.
+refuses() { # PATTERN COMMAND...
+    run -125 --separate-stderr "$launcher" "${@:2}"
+    assert_equal "$output" ''
+    assert_regex "$stderr" "^noselfconn: cannot protect a $1"
+    [ "$(wc -l <<<"$stderr")" -ge 2 ]
+}
+
+# The positive controls of these are in reach.bats: each connects to itself in spite of the library.
+@test "it refuses a statically linked program" {
+    refuses 'statically linked program: .*connect-static: ' connect-static 127.0.0.1 50000
+    assert_regex "$stderr" 'noselfconn-audit PORT'
+}
+
+@test "it refuses a Go program, and says that Go has a check of its own" {
+    refuses 'Go program: .*dial: ' dial
+    assert_regex "$stderr" 'looks for self-connections by itself'
+    CGO_ENABLED=0 GO111MODULE=off GOCACHE=$root/build/go go build -o "$BATS_TEST_TMPDIR/static" "$root/tests/programs/dial.go"
+    refuses 'Go program: .*static: ' "$BATS_TEST_TMPDIR/static"
+}
+
+# A folder that an ordinary user may enter, with the launcher, its library and a program.
+shared_checkout() {
+    folder=$(mktemp -d)
+    chmod 755 "$folder"
+    checkout "$folder" with-library
+    cp "$root/build/tests/connect" "$folder/program"
+    launcher=$folder/scripts/noselfconn
+}
+
+as_an_ordinary_user() {
+    on here setpriv --reuid nobody --regid nogroup --clear-groups "$@"
+}
+
+# bats test_tags=root
+@test "it refuses setuid, setgid and file-capability programs of others, not of the caller" {
+    local kind
+    shared_checkout
+    set_source_ports 50000
+    run -0 as_an_ordinary_user "$launcher" --check "$folder/program"
+    for kind in 'chmod u+s' 'chmod u-s,g+s' 'chmod g-s'; do
+        $kind "$folder/program"
+        # The caller's own are protected, as the loader sees it and in fact.
+        run -0 on here "$launcher" "$folder/program" 127.0.0.1 50000
+        assert_refused
+        [ "$kind" != 'chmod g-s' ] || setcap cap_net_raw=ep "$folder/program"
+        run -125 as_an_ordinary_user "$launcher" "$folder/program" 127.0.0.1 50000
+        assert_output --regexp '^noselfconn: cannot protect a (setuid program|setgid program|program with file capabilities): '
+        assert_output --partial 'the loader ignores LD_PRELOAD'
+    done
+    rm -rf "$folder"
+}
+
+# bats test_tags=root
+@test "a program that cannot be read is not said to be protected" {
+    shared_checkout
+    chmod 711 "$folder/program"
+    run -125 as_an_ordinary_user "$launcher" "$folder/program"
+    assert_output --partial 'noselfconn: cannot tell whether this can be protected, for it cannot be read: '
+    rm -rf "$folder"
+}
+
+@test "it refuses a program of another word size or processor, for which there is no library" {
+    refuses '32-bit program: .* its loader, /lib/ld-linux.so.2, does not take' \
+        "$root/build/i686-linux-gnu/tests/connect"
+    refuses '64-bit program: .* its loader, /lib/ld-linux-aarch64.so.1, does not take' \
+        "$root/build/aarch64-linux-gnu/tests/connect"
+    assert_regex "$stderr" 'make CC='
+}
+
+@test "it takes a program that is linked with musl, or with AddressSanitizer" {
+    local program
+    for program in connect-musl connect-asan; do
+        run -0 "$launcher" --check $program
+        assert_output "can be protected: $program, in $root/build/tests/$program, by $library"
+    done
+}
+
+script() { # FIRST-LINE
+    printf '%s\necho ran\n' "$1" >"$BATS_TEST_TMPDIR/script"
+    chmod +x "$BATS_TEST_TMPDIR/script"
+}
+
+@test "a script is protected if its interpreter is, env's choice included" {
+    local line
+    for line in '#!/bin/sh' '#! /bin/sh -e' '#!/usr/bin/env sh' '#!/usr/bin/env -S NAME=value sh -e'; do
+        script "$line"
+        run -0 "$launcher" "$BATS_TEST_TMPDIR/script"
+        assert_output ran
+        run -0 "$launcher" --check "$BATS_TEST_TMPDIR/script"
+        assert_output --partial "/bin/sh, by $library"
+    done
+    script "#!$root/build/tests/connect-static"
+    refuses 'statically linked program: .*connect-static' "$BATS_TEST_TMPDIR/script"
+    script '#!/usr/bin/env -S connect-static'
+    refuses 'statically linked program: .*connect-static' "$BATS_TEST_TMPDIR/script"
+    script '#!/usr/bin/env -S -i sh'
+    refuses 'script whose first line empties the environment: ' "$BATS_TEST_TMPDIR/script"
+    script '#!/nonexistent/interpreter'
+    refuses 'script whose interpreter is missing: ' "$BATS_TEST_TMPDIR/script"
+    script '#!'
+    refuses 'script without an interpreter: ' "$BATS_TEST_TMPDIR/script"
+}
+
+@test "a text without a first line is run by the shell, as env(1) does it" {
+    # shellcheck disable=SC2016
+    printf 'echo "$LD_PRELOAD" "$@"\n' >"$BATS_TEST_TMPDIR/text"
+    chmod +x "$BATS_TEST_TMPDIR/text"
+    run -0 "$launcher" "$BATS_TEST_TMPDIR/text" 'two  words'
+    assert_output "$library two  words"
+    run -0 env "$BATS_TEST_TMPDIR/text" 'two  words'
+}
+
+@test "--force runs what cannot be protected, with a warning" {
+    set_source_ports 50000
+    run -0 --separate-stderr on here "$launcher" --force connect-static 127.0.0.1 50000
+    assert_connected_to_itself
+    assert_regex "$stderr" 'noselfconn: warning: running it UNPROTECTED'
+    # The control: nothing is said of what is protected.
+    run -0 --separate-stderr on here "$launcher" --force true
+    assert_equal "$stderr" ''
+}
+
+@test "--check says of a command whether it can be protected, and does not run it" {
+    run -0 --separate-stderr "$launcher" --check touch "$BATS_TEST_TMPDIR/ran"
+    assert_output "can be protected: touch, in $(command -v touch), by $library"
+    assert_equal "$stderr" ''
+    run -125 "$launcher" --check connect-static
+    run -125 "$launcher" --check --force connect-static
+    run -127 "$launcher" --check nonexistent
+    [ ! -e "$BATS_TEST_TMPDIR/ran" ]
+}
+
+@test "--check without a command has a real self-connection refused" {
+    run -0 unprotected "$launcher" --check
+    assert_output --regexp "^works: a real self-connection, by .*, was refused; without the library it was made
+library: $library$"
+}
+
+@test "--check notices a library that does nothing, a mode that lets it, and a host without loopback" {
+    checkout "$BATS_TEST_TMPDIR/broken"
+    cp "$root/build/tests/empty.so" "$BATS_TEST_TMPDIR/broken/build/libnoselfconn.so"
+    run -125 unprotected "$BATS_TEST_TMPDIR/broken/scripts/noselfconn" --check
+    assert_output --partial 'NOT PROTECTED: '
+    NOSELFCONN_MODE=off run -125 unprotected "$launcher" --check
+    assert_output --partial "NOSELFCONN_MODE is 'off'"
+    run -125 unprotected "$launcher" --observe --check
+    assert_output --partial 'NOT PROTECTED: '
+    on here ip link set lo down
+    run -125 unprotected "$launcher" --check
+    assert_output --partial 'cannot tell: '
+}
+
+@test "--observe and --log" {
+    local log=$BATS_TEST_TMPDIR/log
+    set_source_ports 50000
+    run on here "$launcher" --log "$log" connect 127.0.0.1 50000
+    assert_refused
+    run on here "$launcher" --observe --log="$log" connect 127.0.0.1 50000
+    assert_connected_to_itself
+    run cut -d ' ' -f 8- "$log"
+    assert_output $'mode=enforce action=refused\nmode=observe action=allowed'
+    new_host
+    set_source_ports 50000
+    run --separate-stderr on here "$launcher" --log stderr connect 127.0.0.1 50000
+    assert_refused
+    assert_regex "$stderr" ' action=refused$'
+}
+
+@test "a log that cannot be written is an error before anything runs" {
+    local log
+    for log in /nonexistent/log "$BATS_TEST_TMPDIR"; do
+        run -125 --separate-stderr "$launcher" --log "$log" touch "$BATS_TEST_TMPDIR/ran"
+        assert_regex "$stderr" "^noselfconn: the log cannot be written: $log"
+    done
+    [ ! -e "$BATS_TEST_TMPDIR/ran" ]
+}
+
+# Of the processor's time, since other tests run at the same time.
+@test "its look at the command takes less than 20 ms" {
+    local TIMEFORMAT='%U %S' times
+    times=$({ time for _ in {1..20}; do "$launcher" true; done; } 2>&1)
+    run awk '{ print ($1 + $2) / 20 * 1000 }' <<<"$times"
+    echo "$output ms"
+    awk -v ms="$output" 'BEGIN { exit !(ms > 0 && ms < 20) }'
 }
 
 @test "it runs in every POSIX shell at hand" {

@@ -124,6 +124,44 @@ bash: connect: Connection refused'
     assert_line 'IPv6, and no more mapped: 0 0'
 }
 
+# Threads on other processors would wait for each other's cache lines.
+@test "after its start it writes to no memory that threads share: all of its pages can be read-only" {
+    set_source_ports 20000 20009
+    server 50100
+    cat >"$BATS_TEST_TMPDIR/frozen.py" <<'EOF'
+import ctypes, errno, re, socket
+
+libc = ctypes.CDLL(None, use_errno=True)
+frozen = 0
+for line in open("/proc/self/maps").read().splitlines():
+    start, end = (int(number, 16) for number in re.match("(.*?)-(.*?) ", line).groups())
+    if "libnoselfconn.so" in line and "w" in line.split()[1]:
+        frozen += libc.mprotect(ctypes.c_void_p(start), ctypes.c_size_t(end - start), 1) == 0
+print("frozen:", frozen)
+client = socket.create_connection(("127.0.0.1", 50100))
+client.sendall(b"hello\n")
+print(client.recv(100))
+for _ in range(20):
+    try:
+        client = socket.socket()
+        client.bind(("127.0.0.1", 50000))
+        client.connect(("127.0.0.1", 50000))
+        print("connected")
+    except OSError as error:
+        print(errno.errorcode[error.errno])
+EOF
+    run -0 protected python3 "$BATS_TEST_TMPDIR/frozen.py"
+    assert_line --index 0 --regexp '^frozen: [1-9]'
+    assert_line --index 1 "b'answer-hello\\n'"
+assert_equal "$(grep -c ECONNREFUSED <<<"$output")" 20
+}
+
+@test "it leaves errno as it was when it is loaded, though dlsym sets it" {
+    run -0 --separate-stderr on here env LD_PRELOAD="$library:$(preload no-dlsym)" untouched errno-of-main
+    assert_output 'errno at the start of main(): 0'
+    assert_regex "$stderr" 'dlsym: connect'
+}
+
 # What a libc looks like from which dlsym is out of reach, as it was in libdl before glibc 2.34, and
 # which has no secure_getenv, as glibc before 2.17.
 @test "where there is no dlsym it makes the system calls itself" {

@@ -13,7 +13,7 @@ setup() {
 # The pattern of a line of the log of `connect`.
 line_of_log() { # ENDPOINT MODE ACTION
     local time='[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\.[0-9]{3}Z'
-    printf '^time=%s pid=([0-9]+) command="connect" thread=([0-9]+) call=connect fd=[0-9]+ endpoint=%s mode=%s action=%s$' \
+    printf '^time=%s pid=([0-9]+) command="connect" thread=([0-9]+) call=connect fd=(0|[1-9][0-9]*) endpoint=%s mode=%s action=%s$' \
         "$time" "$1" "$2" "$3"
 }
 
@@ -78,6 +78,7 @@ line_of_log() { # ENDPOINT MODE ACTION
 1972-12-31T23:59:59 94694399
 2000-02-29T00:00:01 951782401
 2026-11-20T09:30:00 1795167000
+2027-01-01T00:00:00 1798761600
 2028-02-29T12:00:00 1835438400
 2099-12-31T23:59:59 4102444799
 2100-03-01T00:00:00 4107542400
@@ -110,6 +111,30 @@ EOF
 [0:0:1::5]:50000"
 }
 
+@test "the log shows the port, with as many digits as it has" {
+    on here tee /proc/sys/net/ipv4/ip_unprivileged_port_start <<<0 >/dev/null
+    set_source_ports 7
+    NOSELFCONN_LOG=$log run protected connect 127.0.0.1 7
+    assert_refused
+    run cat "$log"
+    assert_output --partial ' endpoint=127.0.0.1:7 '
+}
+
+@test "AddressSanitizer finds nothing in what writes the log" {
+    local address runtime
+    runtime=$(ldd "$root/build/tests/connect-asan" | awk '/libasan/ { print $3 }') # has to be first
+    for address in 127.0.0.1 ::1 2001:db8:1:: 2001:db8:1:2:3:4:5:6; do
+        [ "${address#2}" = "$address" ] || own_address "$address"
+        NOSELFCONN_LOG=$log run on here env LD_PRELOAD="$runtime:$root/build/asan/libnoselfconn.so" \
+            connect-asan "$address" 50000
+        assert_refused
+    done
+    run grep -c '' "$log"
+    assert_output 4
+    run -0 nm --dynamic --undefined-only "$root/build/asan/libnoselfconn.so"
+    assert_output --partial __asan
+}
+
 @test "the log shows IPv4 by an IPv6 socket as IPv4" {
     NOSELFCONN_LOG=$log run protected connect ::ffff:127.0.0.1 50000
     run cat "$log"
@@ -123,13 +148,13 @@ EOF
 }
 
 @test "nothing in a program's name can forge or break a line of the log" {
-    local program=$BATS_TEST_TMPDIR/$'a" b\nc\\\x7f\u00fc'
+    local program=$BATS_TEST_TMPDIR/$'a" b\nc~\\\x7f\u00fc'
     cp "$root/build/tests/connect" "$program"
     NOSELFCONN_LOG=$log run protected "$program" 127.0.0.1 50000
     assert_refused
     run cat "$log"
     assert_equal "${#lines[@]}" 1
-    assert_output --partial ' command="a? b?c????" '
+    assert_output --partial ' command="a? b?c~????" '
 }
 
 @test "a relative path, or one too long to open, is no log" {
@@ -189,6 +214,57 @@ EOF
     NOSELFCONN_LOG=$log run -0 protected sh -c 'ulimit -f 0; exec connect 127.0.0.1 50000'
     assert_output "$expected"
     [ ! -s "$log" ]
+}
+
+@test "a signal that the program has pending stays pending" {
+    local log=$BATS_TEST_TMPDIR/log
+    NOSELFCONN_LOG=$log run -0 protected sh -c 'ulimit -f 0; exec signals pending'
+    assert_output $'connect: ECONNREFUSED\nSIGXFSZ pending: yes\nSIGPIPE blocked: no'
+    [ ! -s "$log" ]
+}
+
+traced() { # CALLS COMMAND...
+    on here strace -qq -o "$BATS_TEST_TMPDIR/trace" -E "LD_PRELOAD=$library" -e trace="$1" "${@:2}"
+    run cat "$BATS_TEST_TMPDIR/trace"
+}
+
+@test "nothing about the log ever waits" {
+    export NOSELFCONN_LOG=stderr
+    traced ppoll,rt_sigtimedwait sh -c 'exec connect 127.0.0.1 50000 2>/dev/full'
+    assert_line --regexp '^ppoll\(.*, 1, \{tv_sec=0, tv_nsec=0\}, NULL'
+    assert_line --regexp '^rt_sigtimedwait\(\[PIPE XFSZ\], NULL, \{tv_sec=0, tv_nsec=0\}'
+}
+
+@test "the log is open for one line: never a terminal of the program, nor left to a child" {
+    NOSELFCONN_LOG=$log traced openat,close connect 127.0.0.1 50000
+    flags=$(sed -n 's/^openat(.*log", \(O_[A-Z_|]*\), 0666) *= [0-9]*$/\1/p' <<<"$output" | tr '|' '\n' | sort | paste -sd ' ')
+    assert_equal "$flags" 'O_APPEND O_CLOEXEC O_CREAT O_NOCTTY O_NONBLOCK O_WRONLY'
+    descriptor=$(sed -n 's/^openat(.*log".* = \([0-9]*\)$/\1/p' <<<"$output")
+    assert_line --regexp "^close\($descriptor\) "
+}
+
+@test "a path of more than PATH_MAX bytes is not even tried" {
+    local length
+    for length in 4095 4096; do
+        NOSELFCONN_LOG=/$(printf "%0$((length - 1))d" 0) traced openat connect 127.0.0.1 50000
+        case $length in
+        4095) assert_output --partial ENAMETOOLONG ;; # the control
+        4096) refute_output --partial 000000 ;;
+        esac
+    done
+}
+
+@test "valgrind finds nothing in what writes the log" {
+    NOSELFCONN_LOG=$log run -0 protected valgrind --quiet --error-exitcode=9 connect ::1 50000
+    [ -s "$log" ]
+}
+
+@test "the log shows the first process of a container as what it is there" {
+    local -a namespace=(unshare --pid --fork --kill-child)
+    NOSELFCONN_LOG=$log run protected "${namespace[@]}" connect 127.0.0.1 50000
+    assert_refused
+    run cat "$log"
+    assert_output --partial ' pid=1 command="connect" thread=1 '
 }
 
 @test "processes that share a log never tear a line" {

@@ -6,6 +6,7 @@
  *     signals storm     20,000 times, under a timer whose handler connects too
  *     signals fork      in a child of fork(), then in the parent
  *     signals vfork     in a child of vfork(), which shares our memory, then in the parent
+ *     signals pending   while SIGXFSZ is blocked and pending
  *
  * Each connects to its own port from 50000 on, and prints what came of it. */
 #include "common.h"
@@ -103,6 +104,21 @@ static void print_child_and_parent(pid_t child)
     printf("parent: %s\n", error_name(connect_to_itself(50002)));
 }
 
+static void while_a_signal_is_pending(void)
+{
+    sigset_t signals;
+
+    sigemptyset(&signals);
+    sigaddset(&signals, SIGXFSZ);
+    must(sigprocmask(SIG_BLOCK, &signals, NULL), "sigprocmask");
+    must(raise(SIGXFSZ), "raise");
+    printf("connect: %s\n", error_name(connect_to_itself(50002)));
+    must(sigpending(&signals), "sigpending");
+    printf("SIGXFSZ pending: %s\n", sigismember(&signals, SIGXFSZ) ? "yes" : "no");
+    must(sigprocmask(SIG_BLOCK, NULL, &signals), "sigprocmask");
+    printf("SIGPIPE blocked: %s\n", sigismember(&signals, SIGPIPE) ? "yes" : "no");
+}
+
 int main(int argc, char **argv)
 {
     const char *what = argc == 2 ? argv[1] : "";
@@ -120,8 +136,10 @@ int main(int argc, char **argv)
         if ((child = vfork()) == 0)          /* NOLINT(clang-analyzer-*): is tested here, */
             _exit(connect_to_itself(50000)); /* NOLINT(clang-analyzer-*): and connect() after it */
         print_child_and_parent(child);
+    } else if (strcmp(what, "pending") == 0) {
+        while_a_signal_is_pending();
     } else {
-        fprintf(stderr, "usage: signals handler|storm|fork|vfork\n");
+        fprintf(stderr, "usage: signals handler|storm|fork|vfork|pending\n");
         return 2;
     }
     return 0;

@@ -73,6 +73,14 @@ static char *end_of_the_mapped(void)
     return pages + page;
 }
 
+/* C11, 7.5: zero. */
+static int errno_at_start;
+
+static void errno_of_main(void)
+{
+    printf("errno at the start of main(): %d\n", errno_at_start);
+}
+
 static void short_length(void)
 {
     char *end = end_of_the_mapped();
@@ -255,6 +263,7 @@ static void sends(void)
 
 int main(int argc, char **argv)
 {
+    errno_at_start = errno;
     static const struct {
         const char *name;
         void (*run)(void);
@@ -263,6 +272,7 @@ int main(int argc, char **argv)
                  {"null-address", null_address},
                  {"wild-address", wild_address},
                  {"short-length", short_length},
+                 {"errno-of-main", errno_of_main},
                  {"wrong-family", wrong_family},
                  {"already-connected", already_connected},
                  {"short-again", short_again},
