@@ -74,7 +74,7 @@ static bool leads_back(const struct endpoint *local, struct endpoint destination
  * - no more data than it sent;
  * - all the data that was acknowledged (tcpi_bytes_acked counts the SYN too).
  *
- * A connection that is not established yet, or an answer without these counters (Linux 4.6 has
+ * A connection that is not established yet, or an answer without these counters (Linux 4.19 has
  * them), proves nobody else: a live self-connection is never handed out. */
 static bool peer_is_somebody_else(int fd)
 {
@@ -82,10 +82,10 @@ static bool peer_is_somebody_else(int fd)
     socklen_t length = sizeof info;
 
     if (syscall(SYS_getsockopt, fd, IPPROTO_TCP, TCP_INFO, &info, &length) != 0 ||
-        length < offsetof(struct tcp_info, tcpi_data_segs_out) + sizeof info.tcpi_data_segs_out)
+        length < offsetof(struct tcp_info, tcpi_bytes_sent) + sizeof info.tcpi_bytes_sent)
         return false;
     return info.tcpi_state == TCP_STATE_ESTABLISHED &&
-           (info.tcpi_segs_in < 2 || info.tcpi_data_segs_in > info.tcpi_data_segs_out ||
+           (info.tcpi_segs_in < 2 || info.tcpi_bytes_received > info.tcpi_bytes_sent ||
             info.tcpi_bytes_acked > info.tcpi_bytes_received + 1);
 }
 

@@ -143,6 +143,19 @@ refused_instead_of_connected_to_itself() { # [--nonblock] CALL ADDRESS
     done
 }
 
+@test "a real server behind a redirect, which has answered before the call returns" {
+    prepare() {
+        set_source_ports 50000
+        server 50100
+        redirect 50000 50100
+    }
+    # shellcheck disable=SC2016 # for the inner shell
+    the_same_with_and_without sh -c \
+        'LD_PRELOAD=${LD_PRELOAD-}:$0 exec fastopen sendto 127.0.0.1 50000' "$root/build/tests/slow.so"
+    assert_connected_to_itself # by its endpoints
+    assert_line 'heard: answer-hello'
+}
+
 @test "a real server behind a redirect, which is sent a single byte" {
     prepare() {
         set_source_ports 50000

@@ -153,7 +153,7 @@ EOF
     run -0 protected python3 "$BATS_TEST_TMPDIR/frozen.py"
     assert_line --index 0 --regexp '^frozen: [1-9]'
     assert_line --index 1 "b'answer-hello\\n'"
-assert_equal "$(grep -c ECONNREFUSED <<<"$output")" 20
+    assert_equal "$(grep -c ECONNREFUSED <<<"$output")" 20
 }
 
 @test "it leaves errno as it was when it is loaded, though dlsym sets it" {

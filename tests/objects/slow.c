@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* A connect() that returns 300 ms after the connection was made: the thread was not scheduled. */
+/* A connect() and a sendto() that return 300 ms after the connection was made: the thread was not
+ * scheduled. */
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -7,6 +8,15 @@
 int connect(int fd, const struct sockaddr *destination, socklen_t length)
 {
     int result = (int)syscall(SYS_connect, fd, destination, length);
+
+    usleep(300000);
+    return result;
+}
+
+ssize_t sendto(int fd, const void *data, size_t size, int flags, const struct sockaddr *destination,
+               socklen_t length)
+{
+    ssize_t result = syscall(SYS_sendto, fd, data, size, flags, destination, length);
 
     usleep(300000);
     return result;
