@@ -9,6 +9,9 @@ LIBDIR = $(PREFIX)/lib$(MULTIARCH:%=/%)
 BINDIR = $(PREFIX)/bin
 # What the installed launcher puts into LD_PRELOAD: the bare name where the loader looks by itself.
 PRELOAD = $(if $(filter /usr /usr/local,$(PREFIX)),,$(LIBDIR)/)libnoselfconn.so
+MANDIR = $(PREFIX)/share/man
+BASHDIR = $(PREFIX)/share/bash-completion/completions
+ZSHDIR = $(PREFIX)/share/zsh/site-functions
 # So that the loader finds the library by its bare name; only root can, and only root needs to.
 LDCONFIG = test "$$(id -u)" -ne 0 || ldconfig
 
@@ -27,7 +30,8 @@ SHIM_LDFLAGS = -shared -nostdlib -Wl,-soname,libnoselfconn.so -Wl,--version-scri
 TEST_CFLAGS = -std=c11 -pthread $(WARNINGS) $(CPPFLAGS) $(CFLAGS)
 TEST_PROGRAMS := $(patsubst tests/programs/%.c,$(BUILD)/tests/%,$(wildcard tests/programs/*.c))
 TEST_OBJECTS := $(patsubst tests/objects/%.c,$(BUILD)/tests/%.so,$(wildcard tests/objects/*.c))
-SCRIPTS = scripts/noselfconn scripts/noselfconn-audit scripts/demo scripts/install-test-tools tests/soak .ci/run
+SCRIPTS = scripts/noselfconn scripts/noselfconn-audit scripts/demo scripts/install-test-tools \
+	scripts/make-deb tests/soak .ci/run
 # Most tests wait more than they compute.
 JOBS = $$(($$(nproc) * 2))
 # Of a library built otherwise: INSTRUMENT holds the compiler's flags for that, OTHER_TESTS leaves out
@@ -61,7 +65,7 @@ check: all ## run the tests
 	scripts/install-test-tools --check
 	$(MAKE) --no-print-directory test-programs $(ARCHITECTURES:%=architecture-%)
 	@mkdir -p build/parallel
-	$(BATS) --filter-tags '!more-architectures$(ROOT_TESTS)$(OTHER_TESTS)' tests
+	$(BATS) --filter-tags '!more-architectures,!deb$(ROOT_TESTS)$(OTHER_TESTS)' tests
 
 .PHONY: check-arch
 check-arch: ## run the tests of every architecture
@@ -70,6 +74,12 @@ check-arch: ## run the tests of every architecture
 		$(MORE_ARCHITECTURES:%=architecture-%)
 	@mkdir -p build/parallel
 	$(BATS) tests/architectures.bats
+
+.PHONY: check-deb
+check-deb: all ## test the Debian package, in a new Debian in a folder; as root
+	scripts/install-test-tools --check deb
+	$(MAKE) --no-print-directory test-programs
+	bats --timing --filter-tags deb tests/deb.bats
 
 .PHONY: coverage
 coverage: ## run the tests on an instrumented library: all lines and branches of shim/ are reached
@@ -185,20 +195,37 @@ lint: ## check layout and style: clang-format, clang-tidy, cppcheck, shellcheck,
 	shellcheck $(SCRIPTS) tests/*.bats tests/*.bash
 	shfmt -i 4 -d $(SCRIPTS)
 	shfmt -i 4 -ln bats -d tests/*.bats tests/*.bash
+	shellcheck scripts/completion.bash
+	shfmt -i 4 -ln bash -d scripts/completion.bash
+	mandoc -T lint -W warning scripts/*.[17]
+
+INSTALLED = $(LIBDIR)/libnoselfconn.so $(BINDIR)/noselfconn $(BINDIR)/noselfconn-audit \
+	$(MANDIR)/man1/noselfconn.1 $(MANDIR)/man1/noselfconn-audit.1 $(MANDIR)/man7/libnoselfconn.7 \
+	$(BASHDIR)/noselfconn $(BASHDIR)/noselfconn-audit $(ZSHDIR)/_noselfconn
 
 .PHONY: install
-install: all ## install the library and the launcher: PREFIX, LIBDIR, BINDIR, DESTDIR
+install: all ## install it: PREFIX, LIBDIR, BINDIR, MANDIR, BASHDIR, ZSHDIR, DESTDIR
 	install -D -m 644 $(BUILD)/libnoselfconn.so $(DESTDIR)$(LIBDIR)/libnoselfconn.so
-	install -d $(DESTDIR)$(BINDIR)
+	install -D -m 755 scripts/noselfconn-audit $(DESTDIR)$(BINDIR)/noselfconn-audit
 	sed -e 's|^library=.*|library=$(LIBDIR)/libnoselfconn.so|' -e 's|^preload=.*|preload=$(PRELOAD)|' \
 		scripts/noselfconn >$(DESTDIR)$(BINDIR)/noselfconn
 	chmod 755 $(DESTDIR)$(BINDIR)/noselfconn
+	install -D -m 644 scripts/noselfconn.1 $(DESTDIR)$(MANDIR)/man1/noselfconn.1
+	install -D -m 644 scripts/noselfconn-audit.1 $(DESTDIR)$(MANDIR)/man1/noselfconn-audit.1
+	install -D -m 644 scripts/libnoselfconn.7 $(DESTDIR)$(MANDIR)/man7/libnoselfconn.7
+	install -D -m 644 scripts/completion.bash $(DESTDIR)$(BASHDIR)/noselfconn
+	install -D -m 644 scripts/completion.bash $(DESTDIR)$(BASHDIR)/noselfconn-audit
+	install -D -m 644 scripts/completion.zsh $(DESTDIR)$(ZSHDIR)/_noselfconn
 	$(if $(DESTDIR),,$(LDCONFIG))
 
 .PHONY: uninstall
 uninstall: ## remove what install put there
-	rm -f $(DESTDIR)$(LIBDIR)/libnoselfconn.so $(DESTDIR)$(BINDIR)/noselfconn
+	rm -f $(INSTALLED:%=$(DESTDIR)%)
 	$(if $(DESTDIR),,$(LDCONFIG))
+
+.PHONY: deb
+deb: all ## build a Debian package of it, in build/
+	scripts/make-deb
 
 .PHONY: clean
 clean: ## remove build/

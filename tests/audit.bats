@@ -96,7 +96,7 @@ measured_odds_are() { # ODDS PORT [OPTION]
     local expected hits attempts=100000
     expected=$((attempts / $1))
     run -0 unprotected attempts "${@:3}" "$2" $attempts
-    hits=$(sed 's/.*self-connected \([0-9]*\).*/\1/' <<<"$output")
+    [[ $output =~ self-connected\ ([0-9]+) ]] && hits=${BASH_REMATCH[1]}
     echo "expected $expected, measured $hits"
     [ "$hits" -gt $((expected * 2 / 3)) ]
     [ "$hits" -lt $((expected * 4 / 3)) ]

@@ -75,13 +75,23 @@ print("errno", socket.socket().connect_ex(("127.0.0.1", 50000)))'
     assert_output --partial 'noselfconn.conf'
 }
 
-@test "a chroot" {
-    make_root "$BATS_TEST_TMPDIR/root"
+# Without an engine: the folder and the variable are what an image and a container would have.
+@test "a container, by the Dockerfile and by the Kubernetes lines that the README has" {
+    local preload image=$BATS_TEST_TMPDIR/image
+    make_root "$image"
+    run readme_block '**A container image**'
+    preload=$(sed -n 's/^ENV LD_PRELOAD=//p' <<<"$output")
+    assert_line "COPY --from=noselfconn $preload ${preload%/*}/"
+    install -D "$image/lib/libnoselfconn.so" "$image$preload"
     set_source_ports 50000
-    run -0 on here env LD_PRELOAD=/lib/libnoselfconn.so \
-        chroot "$BATS_TEST_TMPDIR/root" /bin/connect 127.0.0.1 50000
+    run -0 on here env LD_PRELOAD="$preload" chroot "$image" /bin/connect 127.0.0.1 50000
     assert_line 'connect: ECONNREFUSED'
-    run -0 on here chroot "$BATS_TEST_TMPDIR/root" /bin/connect 127.0.0.1 50000
+
+    run readme_block '**Kubernetes**'
+    assert_line '  - name: LD_PRELOAD'
+    assert_line "    value: $preload"
+
+    run -0 on here chroot "$image" /bin/connect 127.0.0.1 50000
     assert_connected_to_itself
 }
 

@@ -1,0 +1,47 @@
+# SPDX-License-Identifier: MIT
+# shellcheck shell=bash
+# Completion for bash: of noselfconn's options, then of the command as if it stood alone; of
+# noselfconn-audit's options and the ports on which servers listen.
+
+_noselfconn() {
+    local current=${COMP_WORDS[COMP_CWORD]} i
+    COMPREPLY=()
+    for ((i = 1; i < COMP_CWORD; i++)); do
+        case ${COMP_WORDS[i]} in
+        --)
+            ((i++))
+            break
+            ;;
+        --log) ((i++)) ;;
+        -*) ;;
+        *) break ;;
+        esac
+    done
+    if ((i < COMP_CWORD)); then
+        # With bash-completion, as the command's own; else the names of files.
+        if declare -F _command_offset >/dev/null; then
+            _command_offset "$i"
+        else
+            mapfile -t COMPREPLY < <(compgen -f -- "$current")
+        fi
+    elif [[ ${COMP_WORDS[COMP_CWORD - 1]} == --log ]]; then
+        mapfile -t COMPREPLY < <(compgen -W stderr -f -- "$current")
+    elif [[ $current == -* ]]; then
+        mapfile -t COMPREPLY < <(compgen -W '--check --force --help --log --observe --version' -- "$current")
+    else
+        mapfile -t COMPREPLY < <(compgen -c -- "$current")
+    fi
+}
+
+_noselfconn_audit() {
+    local current=${COMP_WORDS[COMP_CWORD]} ports=
+    if [[ $current == -* ]]; then
+        ports='--help --json --version'
+    else
+        ports=$(noselfconn-audit 2>/dev/null | sed -n 's/^  .*:\([0-9]*\) (.*/\1/p' | sort -u)
+    fi
+    mapfile -t COMPREPLY < <(compgen -W "$ports" -- "$current")
+}
+
+complete -F _noselfconn noselfconn
+complete -F _noselfconn_audit noselfconn-audit

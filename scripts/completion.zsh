@@ -1,0 +1,30 @@
+#compdef noselfconn noselfconn-audit
+# SPDX-License-Identifier: MIT
+# Completion for zsh, as _noselfconn in a folder of $fpath.
+
+_noselfconn_ports() {
+    local -a ports
+    ports=(${(fu)"$(noselfconn-audit 2>/dev/null | sed -n 's/^  .*:\([0-9]*\) (.*/\1/p')"})
+    _describe 'port on which a server listens' ports
+}
+
+case $service in
+noselfconn)
+    _arguments -S \
+        '(- *)--help[print a summary]' \
+        '(- *)--version[print the version]' \
+        '--check[say whether the command can be protected]' \
+        '--force[run the command even if it cannot be protected]' \
+        '--observe[let self-connections stand]' \
+        '--log=-[write a line for each self-connection]:destination:_alternative "words\:destination\:(stderr)" "files\:file\:_files"' \
+        '(-):command:_command_names -e' \
+        '*::arguments:_normal'
+    ;;
+noselfconn-audit)
+    _arguments \
+        '(- *)--help[print a summary]' \
+        '(- *)--version[print the version]' \
+        '--json[print JSON]' \
+        '*:port:_noselfconn_ports'
+    ;;
+esac

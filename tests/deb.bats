@@ -1,0 +1,193 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: MIT
+# The Debian package, in a new Debian in a folder, as an operator would use it.
+
+# bats file_tags=deb
+
+load helpers
+
+version=$(sed -n 's/^version=//p' "${BATS_TEST_DIRNAME%/*}/scripts/noselfconn")
+package=noselfconn_${version}_$(dpkg --print-architecture).deb
+
+# A Debian of its own for this file, from the mirror that this machine uses.
+setup_file() {
+    local mirror
+    [ "$EUID" -eq 0 ] || fail 'debootstrap has to be run as root'
+    export debian=$BATS_FILE_TMPDIR/debian
+    # shellcheck disable=SC2016 # apt's own variable
+    mirror=$(apt-get indextargets --format '$(SITE)' | grep -v security | head -n 1)
+    # shellcheck source=/dev/null
+    debootstrap --variant=minbase --include=telnet,python3-minimal,cron \
+        "$(. /etc/os-release && echo "$VERSION_CODENAME")" "$debian" "$mirror" >"$BATS_FILE_TMPDIR/debootstrap" 2>&1 ||
+        fail "$(tail -n 5 "$BATS_FILE_TMPDIR/debootstrap")"
+    make --silent -C "${BATS_TEST_DIRNAME%/*}" deb >/dev/null
+    cp "${BATS_TEST_DIRNAME%/*}/build/$package" "$debian/root"
+    find_files >"$BATS_FILE_TMPDIR/files-before"
+    in_debian dpkg --install "/root/$package"
+}
+
+find_files() {
+    (cd "$debian" && find . -xdev ! -type d ! -path './root/*' ! -path './var/*' ! -path './proc/*' \
+        ! -path './run/*' | sort)
+}
+
+# With /proc, which ends with the command.
+in_debian() { # COMMAND...
+    # shellcheck disable=SC2016 # for the inner shell
+    unshare --mount --pid --fork --kill-child sh -c \
+        'mount -t proc proc "$0/proc" && exec chroot "$0" env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root "$@"' \
+        "$debian" "$@"
+}
+
+on_debian_host() { # COMMAND...
+    on here bash -c "$(declare -f in_debian); debian=$debian; in_debian \"\$@\"" bash "$@"
+}
+
+# A block of the README: the first one that follows a line with TITLE.
+readme_block() { # TITLE
+    awk -v title="$1" 'index($0, title) { seen = 1 }
+        seen && /^```/ { if (inside) exit; inside = 1; next }
+        inside' "$root/README.md"
+}
+
+@test "built twice, in different folders, it is the same, byte for byte" {
+    local folder
+    for folder in one another; do
+        mkdir -p "$BATS_TEST_TMPDIR/$folder"
+        cp -R "$root/shim" "$root/scripts" "$root/Makefile" "$root/README.md" "$BATS_TEST_TMPDIR/$folder"
+        SOURCE_DATE_EPOCH=1795132800 make --silent -C "$BATS_TEST_TMPDIR/$folder" deb >/dev/null
+        sleep 1
+    done
+    cmp "$BATS_TEST_TMPDIR/one/build/$package" "$BATS_TEST_TMPDIR/another/build/$package"
+}
+
+@test "lintian finds nothing but what is explained" {
+    run -0 lintian --allow-root --fail-on error,warning,info --display-info "$root/build/$package"
+    assert_output ''
+}
+
+@test "it works by the bare name" {
+    set_source_ports 50000
+    run on_debian_host env LD_PRELOAD=libnoselfconn.so telnet 127.0.0.1 50000
+    assert_output --partial 'Connection refused'
+    run on_debian_host sh -c 'telnet 127.0.0.1 50000 </dev/null'
+    assert_output --partial 'Connected to 127.0.0.1'
+}
+
+@test "its launcher works, and proves it" {
+    run -0 on_debian_host noselfconn --check
+    assert_output --partial 'works: a real self-connection'
+    set_source_ports 50000
+    run on_debian_host noselfconn telnet 127.0.0.1 50000
+    assert_output --partial 'Connection refused'
+}
+
+@test "its manual pages and completions are where they are looked for" {
+    run find_files
+    assert_line ./usr/share/man/man1/noselfconn.1.gz
+    assert_line ./usr/share/man/man1/noselfconn-audit.1.gz
+    assert_line ./usr/share/man/man7/libnoselfconn.7.gz
+    assert_line ./usr/share/bash-completion/completions/noselfconn
+    assert_line ./usr/share/zsh/vendor-completions/_noselfconn
+}
+
+# Find it, watch it, prevent it, read the log, roll back: with what the README says.
+@test "an operator finds a self-connection, observes, enforces, reads the log and rolls back" {
+    local client='import socket, time
+for attempt in range(1000):
+    try:
+        client = socket.create_connection(("127.0.0.1", 50000))
+        print("connected to", client.getpeername(), flush=True)
+        time.sleep(20)
+    except OSError:
+        pass
+print("gave up", flush=True)'
+    printf '%s\n' "$client" >"$debian/root/client.py"
+    set_source_ports 50000
+
+    background client on_debian_host python3 /root/client.py
+    eventually grep -q connected "$BATS_TEST_TMPDIR/client"
+    set_source_ports 49990 50010
+    run -1 on here env PATH="$root/scripts:$PATH" noselfconn-audit
+    assert_line --regexp '^  127\.0\.0\.1:50000 ESTABLISHED \(python3, pid [0-9]+\)$'
+    run -1 on_debian_host noselfconn-audit 50000
+    assert_line 'port 50000: can self-connect: 1 attempt in 10'
+
+    new_host
+    set_source_ports 50000
+    background client on_debian_host noselfconn --observe --log /root/self.log python3 /root/client.py
+    eventually grep -q connected "$BATS_TEST_TMPDIR/client"
+    run cat "$debian/root/self.log"
+    assert_output --partial 'command="python3"'
+    assert_output --partial 'endpoint=127.0.0.1:50000 mode=observe action=allowed'
+
+    new_host
+    set_source_ports 50000
+    rm "$debian/root/self.log"
+    background client on_debian_host noselfconn --log /root/self.log python3 /root/client.py
+    eventually grep -q 'gave up' "$BATS_TEST_TMPDIR/client"
+    run cat "$BATS_TEST_TMPDIR/client"
+    assert_output 'gave up'
+    run grep -c 'mode=enforce action=refused' "$debian/root/self.log"
+    assert_output 1000
+    run -0 on here env PATH="$root/scripts:$PATH" noselfconn-audit
+    assert_line 'connected to themselves now: 0'
+
+    new_host
+    set_source_ports 50000
+    background client on_debian_host python3 /root/client.py
+    eventually grep -q connected "$BATS_TEST_TMPDIR/client"
+}
+
+@test "cron, as the README has it" {
+    local line
+    line=$(readme_block '**cron**' | grep -v '^LD_PRELOAD')
+    run readme_block '**cron**'
+    assert_line 'LD_PRELOAD=libnoselfconn.so'
+    # cron itself sets the variable for the command.
+    printf 'LD_PRELOAD=libnoselfconn.so\n* * * * * root printenv LD_PRELOAD >/root/cron\n' >"$debian/etc/cron.d/client"
+    [ -n "$line" ]
+    background cron on_debian_host cron -f
+    wait_for_cron
+    run cat "$debian/root/cron"
+    assert_output libnoselfconn.so
+    rm "$debian/etc/cron.d/client" "$debian/root/cron"
+}
+
+wait_for_cron() {
+    local second
+    for ((second = 0; second < 130; second++)); do
+        [ ! -s "$debian/root/cron" ] || return 0
+        sleep 1
+    done
+    fail 'cron has not run the command'
+}
+
+@test "/etc/ld.so.preload, as the README has it, and its roll-back" {
+    local line
+    line=$(readme_block '**Every program of the host**')
+    assert_equal "$line" 'echo libnoselfconn.so | sudo tee -a /etc/ld.so.preload'
+    set_source_ports 50000
+    echo libnoselfconn.so >"$debian/etc/ld.so.preload"
+    run on_debian_host telnet 127.0.0.1 50000
+    assert_output --partial 'Connection refused'
+    # A setuid program works as before: su may become another user.
+    run -0 on_debian_host su --shell /bin/sh nobody --command 'id -un'
+    assert_output nobody
+    # Its risk: without the library, every program complains.
+    mv "$debian/usr/lib/$(dpkg-architecture -qDEB_HOST_MULTIARCH)/libnoselfconn.so" "$debian/root/aside"
+    run -0 on_debian_host true
+    assert_output --partial 'cannot be preloaded'
+    mv "$debian/root/aside" "$debian/usr/lib/$(dpkg-architecture -qDEB_HOST_MULTIARCH)/libnoselfconn.so"
+    sed -i /libnoselfconn/d "$debian/etc/ld.so.preload"
+    run on_debian_host sh -c 'telnet 127.0.0.1 50000 </dev/null'
+    assert_output --partial 'Connected to 127.0.0.1'
+    rm "$debian/etc/ld.so.preload"
+}
+
+@test "removed, it leaves nothing" {
+    run -0 in_debian dpkg --purge noselfconn
+    find_files >"$BATS_TEST_TMPDIR/files-after"
+    run diff "$BATS_FILE_TMPDIR/files-before" "$BATS_TEST_TMPDIR/files-after"
+    assert_output ''
+}
