@@ -126,7 +126,7 @@ bench: all $(BUILD)/tests/empty.so ## measure what it costs, beside other preloa
 	scripts/install-test-tools --check proof
 	@mkdir -p build/bench
 	gcc -D_GNU_SOURCE $(TEST_CFLAGS) -o build/bench/calls tests/bench/calls.c
-	gcc $(TEST_CFLAGS) -fPIC -shared -o build/bench/textbook.so tests/bench/textbook.c
+	gcc -D_DEFAULT_SOURCE $(TEST_CFLAGS) -fPIC -shared -o build/bench/textbook.so tests/bench/textbook.c
 	$(OWN_HOST) sh -c 'ip link set lo up && tests/bench/bench $(ROUNDS)'
 
 .PHONY: test-programs
@@ -186,9 +186,10 @@ lint: ## check layout and style: clang-format, clang-tidy, cppcheck, shellcheck,
 	scripts/install-test-tools --check lint
 	clang-format --dry-run --Werror $(wildcard shim/*.[ch] tests/*/*.[ch])
 	clang-tidy --quiet --warnings-as-errors='*' $(wildcard shim/*.c) -- $(SHIM_CFLAGS)
-	clang-tidy --quiet --warnings-as-errors='*' $(wildcard tests/programs/*.c) -- \
+	clang-tidy --quiet --warnings-as-errors='*' $(wildcard tests/programs/*.c) tests/bench/calls.c -- \
 		-D_GNU_SOURCE $(TEST_CFLAGS)
-	clang-tidy --quiet --warnings-as-errors='*' $(wildcard tests/objects/*.c tests/fuzz/*.c) -- \
+	clang-tidy --quiet --warnings-as-errors='*' $(wildcard tests/objects/*.c tests/fuzz/*.c) \
+		tests/bench/textbook.c -- \
 		-D_DEFAULT_SOURCE $(TEST_CFLAGS)
 	cppcheck --quiet --std=c11 --enable=warning,portability,performance --inline-suppr \
 		--error-exitcode=1 shim tests

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* For comparison alone: the check that one finds in textbooks. It misses a connection that is still
  * pending, takes UDP for TCP only by its type, and closes the descriptor under the program. */
-#define _GNU_SOURCE
 #include <dlfcn.h>
 #include <errno.h>
 #include <netinet/in.h>
