@@ -17,7 +17,7 @@ setup_file() {
     # shellcheck disable=SC2016 # apt's own variable
     mirror=$(apt-get indextargets --format '$(SITE)' | grep -v security | head -n 1)
     # shellcheck source=/dev/null
-    debootstrap --variant=minbase --include=telnet,python3-minimal,cron \
+    debootstrap --variant=minbase --include=telnet,python3-minimal,cron,mandoc,manpages,manpages-dev \
         "$(. /etc/os-release && echo "$VERSION_CODENAME")" "$debian" "$mirror" >"$BATS_FILE_TMPDIR/debootstrap" 2>&1 ||
         fail "$(tail -n 5 "$BATS_FILE_TMPDIR/debootstrap")"
     make --silent -C "${BATS_TEST_DIRNAME%/*}" deb >/dev/null
@@ -89,6 +89,19 @@ readme_block() { # TITLE
     assert_line ./usr/share/man/man7/libnoselfconn.7.gz
     assert_line ./usr/share/bash-completion/completions/noselfconn
     assert_line ./usr/share/zsh/vendor-completions/_noselfconn
+}
+
+@test "its manual pages are clean, and so are their references" {
+    local page
+    in_debian makewhatis /usr/share/man
+    for page in man1/noselfconn.1 man1/noselfconn-audit.1 man7/libnoselfconn.7; do
+        run -0 in_debian mandoc -T lint /usr/share/man/$page.gz
+        assert_output ''
+    done
+    # The control.
+    sed 's/^\.Xr connect 2/.Xr connect 9/' "$root/scripts/noselfconn.1" >"$debian/root/broken.1"
+    run in_debian mandoc -T lint /root/broken.1
+    assert_output --partial 'referenced manual not found: Xr connect 9'
 }
 
 # Find it, watch it, prevent it, read the log, roll back: with what the README says.
