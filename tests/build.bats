@@ -70,12 +70,19 @@ teardown() {
     cmp "$copy/build/libnoselfconn.so" "$BATS_TEST_TMPDIR/another copy/build/libnoselfconn.so"
 }
 
-@test "install puts the library and the launcher below DESTDIR, uninstall removes them" {
+@test "install puts everything below DESTDIR, uninstall removes it" {
     local stage=$BATS_TEST_TMPDIR/stage
     make -C "$copy" --silent install DESTDIR="$stage" PREFIX=/usr LIBDIR=/usr/lib64
     run find "$stage" -type f -printf '%m %P\n'
     assert_equal "$(sort <<<"$output")" '644 usr/lib64/libnoselfconn.so
-755 usr/bin/noselfconn'
+644 usr/share/bash-completion/completions/noselfconn
+644 usr/share/bash-completion/completions/noselfconn-audit
+644 usr/share/man/man1/noselfconn-audit.1
+644 usr/share/man/man1/noselfconn.1
+644 usr/share/man/man7/libnoselfconn.7
+644 usr/share/zsh/site-functions/_noselfconn
+755 usr/bin/noselfconn
+755 usr/bin/noselfconn-audit'
     grep -qx 'library=/usr/lib64/libnoselfconn.so' "$stage/usr/bin/noselfconn"
     grep -qx 'preload=libnoselfconn.so' "$stage/usr/bin/noselfconn"
     make -C "$copy" --silent uninstall DESTDIR="$stage" PREFIX=/usr LIBDIR=/usr/lib64
