@@ -2,6 +2,10 @@
 # SPDX-License-Identifier: MIT
 # Completion for zsh, as _noselfconn in a folder of $fpath.
 
+_noselfconn_logs() {
+    _alternative 'words:destination:(stderr)' 'files:file:_files'
+}
+
 _noselfconn_ports() {
     local -a ports
     ports=(${(fu)"$(noselfconn-audit 2>/dev/null | sed -n 's/^  .*:\([0-9]*\) (.*/\1/p')"})
@@ -16,7 +20,7 @@ noselfconn)
         '--check[say whether the command can be protected]' \
         '--force[run the command even if it cannot be protected]' \
         '--observe[let self-connections stand]' \
-        '--log=-[write a line for each self-connection]:destination:_alternative "words\:destination\:(stderr)" "files\:file\:_files"' \
+        '--log=[write a line for each self-connection]:destination:_noselfconn_logs' \
         '(-):command:_command_names -e' \
         '*::arguments:_normal'
     ;;

@@ -71,6 +71,8 @@ zsh_completes() { # TEXT
     run -0 zsh_completes 'noselfconn --'
     assert_output --partial 'say whether the command can be protected'
     assert_output --partial 'let self-connections stand'
+    run -0 zsh_completes 'noselfconn --log st'
+    assert_output --partial stderr
     run -0 zsh_completes 'noselfconn-audit --'
     assert_output --partial 'print JSON'
 }
