@@ -125,6 +125,7 @@ bash: connect: Connection refused'
 }
 
 # Threads on other processors would wait for each other's cache lines.
+# bats test_tags=shipped
 @test "after its start it writes to no memory that threads share: all of its pages can be read-only" {
     set_source_ports 20000 20009
     server 50100

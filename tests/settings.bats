@@ -216,6 +216,7 @@ EOF
     [ ! -s "$log" ]
 }
 
+# bats test_tags=shipped
 @test "a signal that the program has pending stays pending" {
     local log=$BATS_TEST_TMPDIR/log
     NOSELFCONN_LOG=$log run -0 protected sh -c 'ulimit -f 0; exec signals pending'
