@@ -93,7 +93,7 @@ coverage: ## run the tests on an instrumented library: all lines and branches of
 		--fail-under-branch 100
 
 # For this many seconds.
-FUZZ = 60
+FUZZ ?= 60
 FUZZ_LIMIT = -max_total_time=$(FUZZ) -print_final_stats=1
 
 .PHONY: fuzz
@@ -111,14 +111,14 @@ mutants: all ## break the library in every way that a small change can, and see 
 	tests/mutants
 
 # For this many seconds.
-SOAK = 3600
+SOAK ?= 3600
 
 .PHONY: soak
 soak: all $(BUILD)/tests/attempts ## attempt for an hour, while servers come and go; SOAK=seconds
 	tests/soak $(SOAK)
 
 # In a network namespace, so that nothing else is on its loopback.
-ROUNDS = 15
+ROUNDS ?= 15
 OWN_HOST = unshare --net $(if $(filter 0,$(shell id -u)),,--user --map-root-user)
 
 .PHONY: bench
