@@ -102,6 +102,7 @@ readme_block() { # TITLE
     sed 's/^\.Xr connect 2/.Xr connect 9/' "$root/scripts/noselfconn.1" >"$debian/root/broken.1"
     run in_debian mandoc -T lint /root/broken.1
     assert_output --partial 'referenced manual not found: Xr connect 9'
+    rm "$debian/usr/share/man/mandoc.db"
 }
 
 # Find it, watch it, prevent it, read the log, roll back: with what the README says.
