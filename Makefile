@@ -155,23 +155,18 @@ $(BUILD)/tests/%: tests/programs/%.c tests/programs/common.h Makefile
 	@mkdir -p $(@D)
 	$(CC) -D_GNU_SOURCE $(TEST_CFLAGS) $(LDFLAGS) -o $@ $< $(LDLIBS)
 
-build/tests/%-musl: tests/programs/%.c tests/programs/common.h Makefile
-	@mkdir -p $(@D)
-	musl-gcc -D_GNU_SOURCE $(TEST_CFLAGS) $(LDFLAGS) -o $@ $<
-
 $(BUILD)/tests/uring: LDLIBS = -luring
 
-build/tests/%-static: tests/programs/%.c tests/programs/common.h Makefile
-	@mkdir -p $(@D)
-	musl-gcc -static -D_GNU_SOURCE $(TEST_CFLAGS) $(LDFLAGS) -o $@ $<
-
-build/tests/%-asan: tests/programs/%.c tests/programs/common.h Makefile
-	@mkdir -p $(@D)
-	gcc -fsanitize=address -D_GNU_SOURCE $(TEST_CFLAGS) $(LDFLAGS) -o $@ $<
-
-build/tests/%-tsan: tests/programs/%.c tests/programs/common.h Makefile
-	@mkdir -p $(@D)
-	gcc -fsanitize=thread -D_GNU_SOURCE $(TEST_CFLAGS) $(LDFLAGS) -o $@ $<
+# The same program built by another COMMAND, as NAME-SUFFIX.
+define OTHER_BUILD # SUFFIX, COMMAND
+build/tests/%-$(1): tests/programs/%.c tests/programs/common.h Makefile
+	@mkdir -p $$(@D)
+	$(2) -D_GNU_SOURCE $$(TEST_CFLAGS) $$(LDFLAGS) -o $$@ $$<
+endef
+$(eval $(call OTHER_BUILD,musl,musl-gcc))
+$(eval $(call OTHER_BUILD,static,musl-gcc -static))
+$(eval $(call OTHER_BUILD,asan,gcc -fsanitize=address))
+$(eval $(call OTHER_BUILD,tsan,gcc -fsanitize=thread))
 
 build/tests/dial: tests/programs/dial.go Makefile
 	@mkdir -p $(@D)

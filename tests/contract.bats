@@ -101,15 +101,3 @@ keeps_the_contract() { # [--nonblock] ARGUMENT...
     assert_refused
     assert_line 'local: 127.0.0.1:1314'
 }
-
-@test "where the kernel declines to disconnect, the connection is shut down and still refused" {
-    set_source_ports 50000
-    run on here strace -qq -o /dev/null -e inject=connect:error=EBUSY:when=2 \
-        -E LD_PRELOAD="$library" connect --say hello 127.0.0.1 50000
-    assert_line --index 0 'connect: ECONNREFUSED'
-    assert_line 'send: EPIPE'
-    new_host
-    set_source_ports 50000
-    run unprotected connect --say hello 127.0.0.1 50000
-    assert_line 'heard: hello'
-}

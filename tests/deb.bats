@@ -43,13 +43,6 @@ on_debian_host() { # COMMAND...
     on here bash -c "$(declare -f in_debian); debian=$debian; in_debian \"\$@\"" bash "$@"
 }
 
-# A block of the README: the first one that follows a line with TITLE.
-readme_block() { # TITLE
-    awk -v title="$1" 'index($0, title) { seen = 1 }
-        seen && /^```/ { if (inside) exit; inside = 1; next }
-        inside' "$root/README.md"
-}
-
 @test "built twice, in different folders, it is the same, byte for byte" {
     local folder
     for folder in one another; do

@@ -5,13 +5,6 @@
 
 load helpers
 
-refused_instead_of_connected_to_itself() { # PROGRAM ARGUMENT...
-    run protected "$@"
-    assert_refused
-    run unprotected "$@"
-    assert_connected_to_itself
-}
-
 @test "a socket that was inherited over exec" {
     set_source_ports 50000
     refused_instead_of_connected_to_itself elsewhere exec 127.0.0.1 50000

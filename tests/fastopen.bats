@@ -10,7 +10,7 @@ set_fast_open() { # SUM
     on here tee /proc/sys/net/ipv4/tcp_fastopen <<<"$1" >/dev/null
 }
 
-refused_instead_of_connected_to_itself() { # [--nonblock] CALL ADDRESS
+the_send_is_refused_instead() { # [--nonblock] CALL ADDRESS
     local call=${*: -2:1}
     run -0 protected fastopen "$@" 50000
     assert_line --index 0 "$call: -1 ECONNREFUSED"
@@ -23,35 +23,35 @@ refused_instead_of_connected_to_itself() { # [--nonblock] CALL ADDRESS
 
 @test "by sendto()" {
     set_source_ports 50000
-    refused_instead_of_connected_to_itself sendto 127.0.0.1
+    the_send_is_refused_instead sendto 127.0.0.1
     assert_line 'heard: hello'
 }
 
 @test "by sendmsg()" {
     set_source_ports 50000
-    refused_instead_of_connected_to_itself sendmsg ::1
+    the_send_is_refused_instead sendmsg ::1
     assert_line 'heard: hello'
 }
 
 @test "by sendmmsg()" {
     set_source_ports 50000
-    refused_instead_of_connected_to_itself sendmmsg 127.0.0.1
+    the_send_is_refused_instead sendmmsg 127.0.0.1
     assert_line 'heard: hello'
 }
 
 @test "by sendto(), without blocking" {
     set_source_ports 50000
-    refused_instead_of_connected_to_itself --nonblock sendto ::1
+    the_send_is_refused_instead --nonblock sendto ::1
 }
 
 @test "by sendmsg(), without blocking" {
     set_source_ports 50000
-    refused_instead_of_connected_to_itself --nonblock sendmsg 127.0.0.1
+    the_send_is_refused_instead --nonblock sendmsg 127.0.0.1
 }
 
 @test "by sendmmsg(), without blocking" {
     set_source_ports 50000
-    refused_instead_of_connected_to_itself --nonblock sendmmsg 127.0.0.1
+    the_send_is_refused_instead --nonblock sendmmsg 127.0.0.1
 }
 
 @test "with the data in the SYN" {
@@ -60,7 +60,7 @@ refused_instead_of_connected_to_itself() { # [--nonblock] CALL ADDRESS
         new_host
         set_source_ports 50000
         set_fast_open 5
-        refused_instead_of_connected_to_itself "$call" 127.0.0.1
+        the_send_is_refused_instead "$call" 127.0.0.1
         assert_line 'heard: hello'
     done
 }

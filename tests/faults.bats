@@ -13,14 +13,12 @@ setup() {
 # Runs a command protected, and lets one of its system calls fail: the COUNTth, or COUNT+ for that
 # and all later ones.
 failing() { # CALL ERROR COUNT COMMAND...
-    on here strace -qq -o /dev/null -E "LD_PRELOAD=$library" \
-        -e trace="$1" -e inject="$1:error=$2:when=$3" "${@:4}"
+    traced -e trace="$1" -e inject="$1:error=$2:when=$3" "${@:4}"
 }
 
 # The same for a call that is about the log alone.
 failing_on_log() { # CALL ERROR COMMAND...
-    on here strace -qq -o /dev/null -P "$log" -E "LD_PRELOAD=$library" -E "NOSELFCONN_LOG=$log" \
-        -e trace="$1" -e inject="$1:error=$2" "${@:3}"
+    traced -P "$log" -E "NOSELFCONN_LOG=$log" -e trace="$1" -e inject="$1:error=$2" "${@:3}"
 }
 
 # What cannot be known is left as it is, with the errno of the program's own call.
@@ -55,7 +53,7 @@ failing_on_log() { # CALL ERROR COMMAND...
 
 # A client of a real server behind a redirect, told of its counters no more than BYTES.
 told_of_the_first() { # BYTES
-    on here strace -qq -o /dev/null -E "LD_PRELOAD=$library" -e trace=getsockopt -e \
+    traced -e trace=getsockopt -e \
         "inject=getsockopt:poke_exit=@arg5=$(perl -e 'print unpack "H*", pack "L", shift' "$1"):when=2" \
         connect 127.0.0.1 50000
 }
@@ -84,11 +82,14 @@ told_of_the_first() { # BYTES
     assert_line --index 0 'connect: ECONNREFUSED'
     refute_line 'state: ESTABLISHED'
     assert_line 'send: EPIPE'
+    new_host
+    set_source_ports 50000
+    run unprotected connect --say hello 127.0.0.1 50000
+    assert_line 'heard: hello'
 }
 
 @test "neither disconnect nor shutdown works: refused all the same" {
-    run -0 on here strace -qq -o /dev/null -E "LD_PRELOAD=$library" -e trace=connect,shutdown \
-        -e inject=connect:error=EBUSY:when=2 -e inject=shutdown:error=ENOTCONN \
+    run -0 traced -e trace=connect,shutdown -e inject=connect:error=EBUSY:when=2 -e inject=shutdown:error=ENOTCONN \
         connect 127.0.0.1 50000
     assert_line --index 0 'connect: ECONNREFUSED'
 }

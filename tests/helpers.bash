@@ -85,6 +85,27 @@ protected() {
     on here env LD_PRELOAD="$library" "$@"
 }
 
+# protected, under strace, which writes into a file `trace`.
+traced() { # [STRACE-OPTION]... COMMAND...
+    on here strace -qq -o "$BATS_TEST_TMPDIR/trace" -E "LD_PRELOAD=$library" "$@"
+}
+
+as_an_ordinary_user() {
+    on here setpriv --reuid nobody --regid nogroup --clear-groups "$@"
+}
+
+# A library of tests/objects/, for LD_PRELOAD.
+preload() { # NAME
+    printf '%s\n' "$root/build/tests/$1.so"
+}
+
+# A block of the README: the first one that follows a line with TITLE.
+readme_block() { # TITLE
+    awk -v title="$1" 'index($0, title) { seen = 1 }
+        seen && /^```/ { if (inside) exit; inside = 1; next }
+        inside' "$root/README.md"
+}
+
 # Starts a command in the background, with its output in a file of that name.
 background() { # NAME COMMAND...
     "${@:2}" </dev/null >"$BATS_TEST_TMPDIR/$1" 2>&1 3>&- &
@@ -189,6 +210,14 @@ assert_refused() {
     assert_line --index 0 'connect: ECONNREFUSED'
     assert_line 'peer: ENOTCONN'
     assert_line 'state: CLOSE'
+}
+
+# For a command that prints what `connect` does.
+refused_instead_of_connected_to_itself() { # COMMAND...
+    run protected "$@"
+    assert_refused
+    run unprotected "$@"
+    assert_connected_to_itself
 }
 
 # The command does the same with and without the library: output, errors and exit status. Each time

@@ -5,14 +5,6 @@
 
 load helpers
 
-# `connect` with these arguments is refused with the library, and connects to itself without.
-refused_instead_of_connected_to_itself() { # ARGUMENT...
-    run protected connect "$@"
-    assert_refused
-    run unprotected connect "$@"
-    assert_connected_to_itself
-}
-
 # `connect` with these arguments, without the library and on a host that loses its SYNs, fails with
 # ERROR; when the SYNs get through, the socket is connected to itself.
 becomes_connected_to_itself() { # ERROR ARGUMENT...
@@ -28,69 +20,69 @@ becomes_connected_to_itself() { # ERROR ARGUMENT...
 
 @test "a blocking connect to a free port" {
     set_source_ports 50000
-    refused_instead_of_connected_to_itself 127.0.0.1 50000
+    refused_instead_of_connected_to_itself connect 127.0.0.1 50000
 }
 
 @test "a non-blocking connect, refused at once" {
     set_source_ports 50000
-    refused_instead_of_connected_to_itself --nonblock 127.0.0.1 50000
+    refused_instead_of_connected_to_itself connect --nonblock 127.0.0.1 50000
 }
 
 @test "over IPv6" {
     set_source_ports 50000
-    refused_instead_of_connected_to_itself ::1 50000
+    refused_instead_of_connected_to_itself connect ::1 50000
 }
 
 @test "over IPv6, by an address without the scope id" {
     set_source_ports 50000
-    refused_instead_of_connected_to_itself --short-scope ::1 50000
+    refused_instead_of_connected_to_itself connect --short-scope ::1 50000
 }
 
 @test "over IPv4 by an IPv6 socket" {
     set_source_ports 50000
-    refused_instead_of_connected_to_itself ::ffff:127.0.0.1 50000
+    refused_instead_of_connected_to_itself connect ::ffff:127.0.0.1 50000
 }
 
 @test "to the IPv4 wildcard" {
     set_source_ports 50000
-    refused_instead_of_connected_to_itself 0.0.0.0 50000
+    refused_instead_of_connected_to_itself connect 0.0.0.0 50000
 }
 
 @test "to the IPv6 wildcard" {
     set_source_ports 50000
-    refused_instead_of_connected_to_itself :: 50000
+    refused_instead_of_connected_to_itself connect :: 50000
 }
 
 @test "to the IPv4 wildcard by an IPv6 socket" {
     set_source_ports 50000
-    refused_instead_of_connected_to_itself ::ffff:0.0.0.0 50000
+    refused_instead_of_connected_to_itself connect ::ffff:0.0.0.0 50000
 }
 
 @test "to the IPv6 wildcard by a socket that is bound to an IPv4 address" {
-    refused_instead_of_connected_to_itself \
+    refused_instead_of_connected_to_itself connect \
         --bind ::ffff:127.0.0.1 --bind-port 50000 :: 50000
 }
 
 @test "to the IPv4 wildcard by a socket that is bound to another address than 127.0.0.1" {
     own_address 192.0.2.1
-    refused_instead_of_connected_to_itself --bind 192.0.2.1 --bind-port 50000 0.0.0.0 50000
+    refused_instead_of_connected_to_itself connect --bind 192.0.2.1 --bind-port 50000 0.0.0.0 50000
 }
 
 @test "to another address of 127.0.0.0/8" {
     set_source_ports 50000
-    refused_instead_of_connected_to_itself --bind 127.1.2.3 --late-port 127.1.2.3 50000
+    refused_instead_of_connected_to_itself connect --bind 127.1.2.3 --late-port 127.1.2.3 50000
 }
 
 @test "to the host's own IPv4 address" {
     own_address 192.0.2.1
     set_source_ports 50000
-    refused_instead_of_connected_to_itself 192.0.2.1 50000
+    refused_instead_of_connected_to_itself connect 192.0.2.1 50000
 }
 
 @test "to the host's own IPv6 address" {
     own_address 2001:db8::1
     set_source_ports 50000
-    refused_instead_of_connected_to_itself 2001:db8::1 50000
+    refused_instead_of_connected_to_itself connect 2001:db8::1 50000
 }
 
 @test "to a link-local address with its scope" {
@@ -99,34 +91,34 @@ becomes_connected_to_itself() { # ERROR ARGUMENT...
     on here ip link set cable1 up
     on here ip address add fe80::1/64 dev cable0 nodad
     set_source_ports 50000
-    refused_instead_of_connected_to_itself fe80::1%cable0 50000
+    refused_instead_of_connected_to_itself connect fe80::1%cable0 50000
 }
 
 @test "by MPTCP" {
     set_source_ports 50000
-    refused_instead_of_connected_to_itself --protocol mptcp 127.0.0.1 50000
+    refused_instead_of_connected_to_itself connect --protocol mptcp 127.0.0.1 50000
 }
 
 @test "by MPTCP over IPv6, without blocking" {
     set_source_ports 50000
-    refused_instead_of_connected_to_itself --protocol mptcp --nonblock ::1 50000
+    refused_instead_of_connected_to_itself connect --protocol mptcp --nonblock ::1 50000
 }
 
 @test "by a socket bound to the port" {
-    refused_instead_of_connected_to_itself --bind 127.0.0.1 --bind-port 1314 127.0.0.1 1314
+    refused_instead_of_connected_to_itself connect --bind 127.0.0.1 --bind-port 1314 127.0.0.1 1314
 }
 
 @test "by a socket bound to the wildcard and the port" {
-    refused_instead_of_connected_to_itself --bind 0.0.0.0 --bind-port 1314 127.0.0.1 1314
+    refused_instead_of_connected_to_itself connect --bind 0.0.0.0 --bind-port 1314 127.0.0.1 1314
 }
 
 @test "by a socket bound with IP_BIND_ADDRESS_NO_PORT" {
     set_source_ports 50000
-    refused_instead_of_connected_to_itself --bind 127.0.0.1 --late-port 127.0.0.1 50000
+    refused_instead_of_connected_to_itself connect --bind 127.0.0.1 --late-port 127.0.0.1 50000
 }
 
 @test "beside a live listener, by a socket bound to its port with SO_REUSEADDR" {
-    refused_instead_of_connected_to_itself \
+    refused_instead_of_connected_to_itself connect \
         --reuse-address --bind 127.0.0.1 --bind-port 50000 --listen-beside 127.0.0.1 50000
 }
 
@@ -173,7 +165,7 @@ becomes_connected_to_itself() { # ERROR ARGUMENT...
 
 @test "by TCP_FASTOPEN_CONNECT, where the server's cookie is not known" {
     set_source_ports 50000
-    refused_instead_of_connected_to_itself --fast-open 127.0.0.1 50000
+    refused_instead_of_connected_to_itself connect --fast-open 127.0.0.1 50000
 }
 
 @test "by TCP_FASTOPEN_CONNECT, where connect() only promises the connection" {

@@ -4,10 +4,6 @@
 
 load helpers
 
-preload() { # NAME
-    printf '%s\n' "$root/build/tests/$1.so"
-}
-
 # bats test_tags=shipped
 @test "it exports what it interposes, and nothing else" {
     run -0 nm --dynamic --defined-only --format=just-symbols "$library"

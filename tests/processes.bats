@@ -4,10 +4,6 @@
 
 load helpers
 
-preload() { # NAME
-    printf '%s\n' "$root/build/tests/$1.so"
-}
-
 # The threads have ports of their own, from 50000 on, to which no other connect() may come.
 many_threads() {
     set_source_ports 20000 40000

@@ -101,8 +101,7 @@ privileged_copy() { # CHANGE... (a command for the copy)
 }
 
 preloaded_for_an_ordinary_user() { # PROGRAM [ARGUMENT]...
-    on here env LD_PRELOAD="$folder/libnoselfconn.so" \
-        setpriv --reuid nobody --regid nogroup --clear-groups "$@"
+    as_an_ordinary_user env LD_PRELOAD="$folder/libnoselfconn.so" "$@"
 }
 
 is_ignored_by_the_loader() {

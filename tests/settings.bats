@@ -69,8 +69,7 @@ line_of_log() { # ENDPOINT MODE ACTION
     local bytes date seconds
     while read -r date seconds; do
         bytes=$(perl -e 'print unpack "H*", pack "qq", @ARGV' "$seconds" 7000000)
-        NOSELFCONN_LOG=stderr run -0 on here strace -qq -o /dev/null -E "LD_PRELOAD=$library" \
-            -e trace=clock_gettime -e "inject=clock_gettime:poke_exit=@arg2=$bytes" \
+        NOSELFCONN_LOG=stderr run -0 traced -e trace=clock_gettime -e "inject=clock_gettime:poke_exit=@arg2=$bytes" \
             connect 127.0.0.1 50000
         assert_line --regexp "^time=$date.007Z "
     done <<'EOF'
@@ -224,20 +223,20 @@ EOF
     [ ! -s "$log" ]
 }
 
-traced() { # CALLS COMMAND...
-    on here strace -qq -o "$BATS_TEST_TMPDIR/trace" -E "LD_PRELOAD=$library" -e trace="$1" "${@:2}"
+calls_of() { # CALLS COMMAND...
+    traced -e trace="$1" "${@:2}"
     run cat "$BATS_TEST_TMPDIR/trace"
 }
 
 @test "nothing about the log ever waits" {
     export NOSELFCONN_LOG=stderr
-    traced ppoll,rt_sigtimedwait sh -c 'exec connect 127.0.0.1 50000 2>/dev/full'
+    calls_of ppoll,rt_sigtimedwait sh -c 'exec connect 127.0.0.1 50000 2>/dev/full'
     assert_line --regexp '^ppoll\(.*, 1, \{tv_sec=0, tv_nsec=0\}, NULL'
     assert_line --regexp '^rt_sigtimedwait\(\[PIPE XFSZ\], NULL, \{tv_sec=0, tv_nsec=0\}'
 }
 
 @test "the log is open for one line: never a terminal of the program, nor left to a child" {
-    NOSELFCONN_LOG=$log traced openat,close connect 127.0.0.1 50000
+    NOSELFCONN_LOG=$log calls_of openat,close connect 127.0.0.1 50000
     flags=$(sed -n 's/^openat(.*log", \(O_[A-Z_|]*\), 0666) *= [0-9]*$/\1/p' <<<"$output" | tr '|' '\n' | sort | paste -sd ' ')
     assert_equal "$flags" 'O_APPEND O_CLOEXEC O_CREAT O_NOCTTY O_NONBLOCK O_WRONLY'
     descriptor=$(sed -n 's/^openat(.*log".* = \([0-9]*\)$/\1/p' <<<"$output")
@@ -247,7 +246,7 @@ traced() { # CALLS COMMAND...
 @test "a path of more than PATH_MAX bytes is not even tried" {
     local length
     for length in 4095 4096; do
-        NOSELFCONN_LOG=/$(printf "%0$((length - 1))d" 0) traced openat connect 127.0.0.1 50000
+        NOSELFCONN_LOG=/$(printf "%0$((length - 1))d" 0) calls_of openat connect 127.0.0.1 50000
         case $length in
         4095) assert_output --partial ENAMETOOLONG ;; # the control
         4096) refute_output --partial 000000 ;;

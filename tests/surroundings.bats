@@ -6,13 +6,6 @@ load helpers
 
 launcher=${BATS_TEST_DIRNAME%/*}/scripts/noselfconn
 
-# A block of the README: the first one that follows a line with TITLE.
-readme_block() { # TITLE
-    awk -v title="$1" 'index($0, title) { seen = 1 }
-        seen && /^```/ { if (inside) exit; inside = 1; next }
-        inside' "$root/README.md"
-}
-
 # A root folder: `connect` with the libraries that it needs, and this one.
 make_root() { # FOLDER
     local file

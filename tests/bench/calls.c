@@ -32,13 +32,6 @@ static int64_t now_ns(void)
     return now.tv_sec * INT64_C(1000000000) + now.tv_nsec;
 }
 
-static struct sockaddr_in loopback(int port)
-{
-    return (struct sockaddr_in){.sin_family = AF_INET,
-                                .sin_port = htons((in_port_t)port),
-                                .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-}
-
 static int bound_socket(int type, struct sockaddr_in *address)
 {
     socklen_t length = sizeof *address;
@@ -48,14 +41,6 @@ static int bound_socket(int type, struct sockaddr_in *address)
     must(bind(fd, (struct sockaddr *)address, length), "bind");
     must(getsockname(fd, (struct sockaddr *)address, &length), "getsockname");
     return fd;
-}
-
-/* By a reset: TIME_WAIT would use up the ports. */
-static void close_at_once(int fd)
-{
-    const struct linger at_once = {.l_onoff = 1, .l_linger = 0};
-    must(setsockopt(fd, SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once), "SO_LINGER");
-    close(fd);
 }
 
 static int64_t timed_connect(const struct sockaddr_in *server, int expected_error)

@@ -17,13 +17,6 @@
 #include <signal.h>
 #include <sys/prctl.h>
 
-static struct sockaddr_in loopback(int port)
-{
-    return (struct sockaddr_in){.sin_family = AF_INET,
-                                .sin_port = htons((in_port_t)port),
-                                .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-}
-
 static void occupy_and_wait(int first, int last, int ready)
 {
     must(prctl(PR_SET_PDEATHSIG, SIGKILL), "PR_SET_PDEATHSIG");
@@ -88,7 +81,6 @@ int main(int argc, char **argv)
                                             {"nonblock", no_argument, NULL, 'n'},
                                             {"until-hit", no_argument, NULL, 'u'},
                                             {0}};
-    const struct linger abort = {.l_onoff = 1}; /* leave no TIME_WAIT behind a hit */
     const struct sockaddr_in any_port = loopback(0);
     bool until_hit = false, bind_first = false;
     int type = SOCK_STREAM;
@@ -117,15 +109,13 @@ int main(int argc, char **argv)
         if (bind_first)
             must(bind(fd, (const struct sockaddr *)&any_port, sizeof any_port), "bind");
         error = connect_and_wait(fd, &server);
-        if (error == 0) {
-            must(setsockopt(fd, SOL_SOCKET, SO_LINGER, &abort, sizeof abort), "SO_LINGER");
-            hits++;
-        } else if (error == ECONNREFUSED) {
-            refused++;
-        } else {
-            other++;
-        }
-        close(fd);
+        hits += error == 0;
+        refused += error == ECONNREFUSED;
+        other += error != 0 && error != ECONNREFUSED;
+        if (error == 0)
+            close_at_once(fd);
+        else
+            close(fd);
     }
     if (type & SOCK_NONBLOCK)
         printf("without a peer %d\n", without_peer);

@@ -101,6 +101,21 @@ static inline in_port_t *port_of(struct sockaddr_storage *address)
                                           : &((struct sockaddr_in *)address)->sin_port;
 }
 
+static inline struct sockaddr_in loopback(int port)
+{
+    return (struct sockaddr_in){.sin_family = AF_INET,
+                                .sin_port = htons((in_port_t)port),
+                                .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+}
+
+/* By a reset: no connection is left in TIME_WAIT, to hold its port for a minute. */
+static inline void close_at_once(int fd)
+{
+    const struct linger at_once = {.l_onoff = 1, .l_linger = 0};
+    must(setsockopt(fd, SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once), "SO_LINGER");
+    close(fd);
+}
+
 typedef int name_function(int fd, struct sockaddr *address, socklen_t *length);
 
 /* What getsockname() or getpeername() says, or the name of its error. The text is overwritten by

@@ -42,7 +42,7 @@ static ssize_t send_by(const char *call, int fd, struct sockaddr *destination, s
 static void without_destination(void)
 {
     static const char *const calls[] = {"sendto", "sendmsg", "sendmmsg"};
-    struct sockaddr_in self = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    struct sockaddr_in self = loopback(0);
     socklen_t length = sizeof self;
     int fd = must(socket(AF_INET, SOCK_DGRAM, 0), "socket");
 

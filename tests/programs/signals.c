@@ -20,13 +20,6 @@ enum { STORM_CONNECTS = 20000, STORM_INTERVAL_US = 50 };
 
 static volatile sig_atomic_t handler_refused, handler_other, handler_ran;
 
-static struct sockaddr_in loopback(int port)
-{
-    return (struct sockaddr_in){.sin_family = AF_INET,
-                                .sin_port = htons((in_port_t)port),
-                                .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-}
-
 /* Returns 0, or the error of connect(). Async-signal-safe. */
 static int connect_to_itself(int port)
 {

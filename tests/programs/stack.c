@@ -80,9 +80,7 @@ static long bytes_used(void handler(int))
 
 int main(int argc, char **argv)
 {
-    own.sin_family = AF_INET;
-    own.sin_port = htons(50000);
-    own.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    own = loopback(50000);
     if (argc == 2 && strcmp(argv[1], "need") == 0) {
         long need = bytes_used(by_library);
         printf("connect: %s\n", error_name(error_of_connect));

@@ -24,21 +24,6 @@ static atomic_int refused, through, served, harmed, bind_failed;
 static struct sockaddr_in server;
 static int listener, turns;
 
-static struct sockaddr_in loopback(int port)
-{
-    return (struct sockaddr_in){.sin_family = AF_INET,
-                                .sin_port = htons((in_port_t)port),
-                                .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-}
-
-/* A reset: else every connection would hold its port for a minute in TIME_WAIT. */
-static void close_at_once(int fd)
-{
-    const struct linger at_once = {.l_onoff = 1, .l_linger = 0};
-    must(setsockopt(fd, SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once), "SO_LINGER");
-    close(fd);
-}
-
 static uint64_t identity(int fd)
 {
     uint64_t cookie = 0;

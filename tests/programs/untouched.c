@@ -129,8 +129,7 @@ static void ignore(int signal)
 static void short_again(void)
 {
     const struct sigaction action = {.sa_handler = ignore}; /* no SA_RESTART */
-    const struct sockaddr_in silent = {
-        .sin_family = AF_INET, .sin_port = htons(50000), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    const struct sockaddr_in silent = loopback(50000);
     int fd = tcp_socket();
     char *family = end_of_the_mapped() - sizeof silent.sin_family;
 
@@ -207,7 +206,7 @@ static void full_accept_queue(void)
 static void shared_local_port(void)
 {
     const int on = 1;
-    struct sockaddr_in local = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    struct sockaddr_in local = loopback(0);
     struct sockaddr_in server;
     socklen_t length = sizeof local;
 
@@ -229,7 +228,7 @@ static void shared_local_port(void)
 /* Legitimate, and common: a datagram socket that talks to itself. */
 static void udp_to_itself(void)
 {
-    struct sockaddr_in self = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    struct sockaddr_in self = loopback(0);
     socklen_t length = sizeof self;
     char heard[8] = "";
     int fd = must(socket(AF_INET, SOCK_DGRAM, 0), "socket");
@@ -245,7 +244,7 @@ static void udp_to_itself(void)
 /* A thousand sends of each kind that have nothing to do with Fast Open. */
 static void sends(void)
 {
-    struct sockaddr_in self = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    struct sockaddr_in self = loopback(0);
     socklen_t length = sizeof self;
     struct iovec data = {.iov_base = "x", .iov_len = 1};
     struct mmsghdr message = {
