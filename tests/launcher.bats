@@ -207,10 +207,6 @@ shared_checkout() {
     launcher=$folder/scripts/noselfconn
 }
 
-as_an_ordinary_user() {
-    on here setpriv --reuid nobody --regid nogroup --clear-groups "$@"
-}
-
 # bats test_tags=root
 @test "it refuses setuid, setgid and file-capability programs of others, not of the caller" {
     local kind
@@ -279,6 +275,22 @@ script() { # FIRST-LINE
     refuses 'script whose interpreter is missing: ' "$BATS_TEST_TMPDIR/script"
     script '#!'
     refuses 'script without an interpreter: ' "$BATS_TEST_TMPDIR/script"
+    assert_equal "$(grep -c '^noselfconn: ' <<<"$stderr")" 1
+}
+
+@test "it goes no further than the kernel where the interpreter of a script is a script" {
+    local i
+    script '#!/bin/sh'
+    for i in 1 2 3 4 5; do
+        mv "$BATS_TEST_TMPDIR/script" "$BATS_TEST_TMPDIR/script$i"
+        script "#!$BATS_TEST_TMPDIR/script$i"
+        [ $i -ne 4 ] || run -0 "$launcher" --check "$BATS_TEST_TMPDIR/script"
+    done
+    run -126 env "$BATS_TEST_TMPDIR/script"
+    refuses 'script whose interpreters are scripts without end: ' "$BATS_TEST_TMPDIR/script"
+    script "#!$BATS_TEST_TMPDIR/script"
+    run -126 env "$BATS_TEST_TMPDIR/script"
+    refuses 'script whose interpreters are scripts without end: ' "$BATS_TEST_TMPDIR/script"
 }
 
 @test "a text without a first line is run by the shell, as env(1) does it" {
