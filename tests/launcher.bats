@@ -367,11 +367,18 @@ library: $library$"
     [ ! -e "$BATS_TEST_TMPDIR/ran" ]
 }
 
-# Of the processor's time, since other tests run at the same time.
+@test "its look at the command takes seven short programs" {
+    strace -f -qq -z -e trace=execve -o "$BATS_TEST_TMPDIR/trace" "$launcher" true
+    run grep -c execve "$BATS_TEST_TMPDIR/trace"
+    assert_output 9 # with the launcher and the command
+}
+
+# The least of many, and of the processor's time, since other tests run at the same time.
 @test "its look at the command takes less than 20 ms" {
-    local TIMEFORMAT='%U %S' times
-    times=$({ time for _ in {1..20}; do "$launcher" true; done; } 2>&1)
-    run awk '{ print ($1 + $2) / 20 * 1000 }' <<<"$times"
+    local TIMEFORMAT='%U %S'
+    run awk '{ ms = ($1 + $2) * 1000; if (!least || ms < least) least = ms } END { print least }' < <(
+        for _ in {1..50}; do time "$launcher" true; done 2>&1
+    )
     echo "$output ms"
     awk -v ms="$output" 'BEGIN { exit !(ms > 0 && ms < 20) }'
 }
