@@ -128,6 +128,7 @@ bench: all $(BUILD)/tests/empty.so ## measure what it costs, beside other preloa
 	gcc -D_GNU_SOURCE $(TEST_CFLAGS) -o build/bench/calls tests/bench/calls.c
 	gcc -D_DEFAULT_SOURCE $(TEST_CFLAGS) -fPIC -shared -o build/bench/textbook.so tests/bench/textbook.c
 	$(OWN_HOST) sh -c 'ip link set lo up && tests/bench/bench $(ROUNDS)'
+	hyperfine --shell=none --warmup 3 --style basic 'scripts/noselfconn true' true
 
 .PHONY: test-programs
 test-programs: $(TEST_PROGRAMS) $(TEST_OBJECTS) $(addprefix build/tests/,dial connect-musl \
