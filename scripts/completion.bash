@@ -3,8 +3,10 @@
 # Completion for bash: of noselfconn's options, then of the command as if it stood alone; of
 # noselfconn-audit's options and the ports on which servers listen.
 
+# bash makes words of their own of "=" and of what stands before and behind it.
 _noselfconn() {
     local current=${COMP_WORDS[COMP_CWORD]} i
+    local last=${COMP_WORDS[COMP_CWORD - 1]}
     COMPREPLY=()
     for ((i = 1; i < COMP_CWORD; i++)); do
         case ${COMP_WORDS[i]} in
@@ -12,7 +14,7 @@ _noselfconn() {
             ((i++))
             break
             ;;
-        --log) ((i++)) ;;
+        --log) [[ ${COMP_WORDS[++i]-} != = ]] || ((i++)) ;;
         -*) ;;
         *) break ;;
         esac
@@ -24,10 +26,10 @@ _noselfconn() {
         else
             mapfile -t COMPREPLY < <(compgen -f -- "$current")
         fi
-    elif [[ ${COMP_WORDS[COMP_CWORD - 1]} == --log ]]; then
-        mapfile -t COMPREPLY < <(compgen -W stderr -f -- "$current")
+    elif [[ $last == --log || ($last == = && ${COMP_WORDS[COMP_CWORD - 2]} == --log) ]]; then
+        mapfile -t COMPREPLY < <(compgen -W stderr -f -- "${current#=}")
     elif [[ $current == -* ]]; then
-        mapfile -t COMPREPLY < <(compgen -W '--check --force --help --log --observe --version' -- "$current")
+        mapfile -t COMPREPLY < <(compgen -W '--check --force --help --log --observe --version -h' -- "$current")
     else
         mapfile -t COMPREPLY < <(compgen -c -- "$current")
     fi

@@ -15,7 +15,7 @@ _noselfconn_ports() {
 case $service in
 noselfconn)
     _arguments -S \
-        '(- *)--help[print a summary]' \
+        '(- *)'{-h,--help}'[print a summary]' \
         '(- *)--version[print the version]' \
         '--check[say whether the command can be protected]' \
         '--force[run the command even if it cannot be protected]' \

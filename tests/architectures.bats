@@ -18,7 +18,8 @@ foreign() { # PREFIX PRELOAD PROGRAM [ARGUMENT]...
     powerpc64le-*) emulator=qemu-ppc64le ;;
     *) emulator=qemu-${prefix%%-*} ;;
     esac
-    on here timeout 60 "$emulator" -L "/usr/$prefix" ${preload:+-E LD_PRELOAD="$preload"} "$program" "$@"
+    on here timeout 60 "$emulator" -L "/usr/$prefix" ${preload:+-E LD_PRELOAD="$preload"} \
+        ${NOSELFCONN_LOG:+-E NOSELFCONN_LOG="$NOSELFCONN_LOG"} "$program" "$@"
 }
 
 # As in contract.bats: all that can be observed is the same after a refusal by the kernel and after a
@@ -55,7 +56,25 @@ can_be_cancelled() { # PREFIX
     assert_line 'the thread was cancelled'
 }
 
+writes_the_log() { # PREFIX
+    new_host
+    set_source_ports 50000
+    NOSELFCONN_LOG=$BATS_TEST_TMPDIR/log run -0 foreign "$1" "$root/build/$1/libnoselfconn.so" connect ::1 50000
+    assert_line --index 0 'connect: ECONNREFUSED'
+    run cat "$BATS_TEST_TMPDIR/log"
+    assert_output --regexp \
+        '^time=20[0-9-]{8}T[0-9:.]{12}Z pid=[0-9]+ command="[^"]+" thread=[0-9]+ call=connect fd=[0-9]+ endpoint=\[::1\]:50000 mode=enforce action=refused$'
+}
+
+refers_strongly_to_nothing() { # PREFIX
+    run -0 nm --dynamic --undefined-only "$root/build/$1/libnoselfconn.so"
+    assert_line --partial ' w syscall'
+    refute_line --regexp ' U '
+}
+
 works_on() { # PREFIX
+    refers_strongly_to_nothing "$1"
+    writes_the_log "$1"
     keeps_the_contract "$1" 127.0.0.1
     keeps_the_contract "$1" --nonblock ::1
     keeps_the_contract "$1" --by sendto 127.0.0.1
@@ -94,10 +113,16 @@ works_on() { # PREFIX
     works_on powerpc64le-linux-gnu
 }
 
+# Whose signal set is twice as long.
+# bats test_tags=more-architectures
+@test "mips64el" {
+    works_on mips64el-linux-gnuabi64
+}
+
 # bats test_tags=shipped
 @test "glibc's names for 64-bit times on 32 bit are guarded too" {
     run -0 nm --dynamic --defined-only --format=just-symbols "$root/build/i686-linux-gnu/libnoselfconn.so"
-    assert_output $'__connect\n__sendmmsg64\n__sendmsg64\nconnect\nsendmmsg\nsendmsg\nsendto'
+    assert_output $'__connect\n__sendmmsg64\n__sendmsg64\nconnect\nlibnoselfconn\nsendmmsg\nsendmsg\nsendto'
 }
 
 # bats test_tags=shipped

@@ -26,6 +26,12 @@ completions() { # WORD...
 @test "bash: the destination of the log" {
     run -0 completions noselfconn --log std
     assert_output stderr
+    run -0 completions noselfconn --log = std
+    assert_output stderr
+    run -0 completions noselfconn --log = stderr teln
+    assert_line telnet
+    run -0 completions noselfconn --log =
+    assert_line stderr
 }
 
 @test "bash: the command, and then its arguments" {

@@ -101,3 +101,31 @@ keeps_the_contract() { # [--nonblock] ARGUMENT...
     assert_refused
     assert_line 'local: 127.0.0.1:1314'
 }
+
+# The README's list of differences. Only a second connection would take these away: the kernel
+# computes them from the largest window that the peer has offered, and keeps that until the next
+# connect() (tcp_disconnect, tcp_connect_init).
+@test "what remains different: SIOCOUTQ, and with TCP_NOTSENT_LOWAT set POLLOUT, until the next connect()" {
+    local client='
+import fcntl, select, socket, struct, sys
+s = socket.socket()
+if len(sys.argv) > 1:
+    s.setsockopt(socket.IPPROTO_TCP, 25, int(sys.argv[1]))  # TCP_NOTSENT_LOWAT
+print("errno", s.connect_ex(("127.0.0.1", 50000)))
+queue = struct.unpack("i", fcntl.ioctl(s, 0x5411, bytes(4)))[0]  # SIOCOUTQ
+print("queued:", "next to nothing" if queue < 16 else "much")
+poll = select.poll()
+poll.register(s, select.POLLOUT)
+print("poll", [hex(event) for _, event in poll.poll(0)])
+print("errno", s.connect_ex(("127.0.0.1", 50100)))
+print("poll", [hex(event) for _, event in poll.poll(0)])'
+    server 50100
+    set_source_ports 50002
+    run -0 unprotected python3 -c "$client" 16384
+    assert_output $'errno 111\nqueued: next to nothing\npoll [\'0x14\']\nerrno 0\npoll [\'0x4\']'
+    set_source_ports 50000
+    run -0 protected python3 -c "$client" 16384
+    assert_output $'errno 111\nqueued: much\npoll [\'0x10\']\nerrno 0\npoll [\'0x4\']'
+    run -0 protected python3 -c "$client"
+    assert_line "poll ['0x14']"
+}

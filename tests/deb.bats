@@ -1,13 +1,14 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: MIT
-# The Debian package, in a new Debian in a folder, as an operator would use it.
+# The Debian packages, in a new Debian in a folder, as an operator would use it.
 
 # bats file_tags=deb
 
 load helpers
 
-version=$(sed -n 's/^version=//p' "${BATS_TEST_DIRNAME%/*}/scripts/noselfconn")
-package=noselfconn_${version}_$(dpkg --print-architecture).deb
+version=$(sed -n 's/^VERSION = //p' "${BATS_TEST_DIRNAME%/*}/Makefile")
+suffix=${version}_$(dpkg --print-architecture).deb
+packages=("libnoselfconn_$suffix" "noselfconn_$suffix")
 
 # A Debian of its own for this file, from the mirror that this machine uses.
 setup_file() {
@@ -21,9 +22,9 @@ setup_file() {
         "$(. /etc/os-release && echo "$VERSION_CODENAME")" "$debian" "$mirror" >"$BATS_FILE_TMPDIR/debootstrap" 2>&1 ||
         fail "$(tail -n 5 "$BATS_FILE_TMPDIR/debootstrap")"
     make --silent -C "${BATS_TEST_DIRNAME%/*}" deb >/dev/null
-    cp "${BATS_TEST_DIRNAME%/*}/build/$package" "$debian/root"
+    cp "${packages[@]/#/${BATS_TEST_DIRNAME%/*}/build/}" "$debian/root"
     find_files >"$BATS_FILE_TMPDIR/files-before"
-    in_debian dpkg --install "/root/$package"
+    in_debian dpkg --install "${packages[@]/#//root/}"
 }
 
 find_files() {
@@ -44,19 +45,30 @@ on_debian_host() { # COMMAND...
 }
 
 @test "built twice, in different folders, it is the same, byte for byte" {
-    local folder
+    local folder package
     for folder in one another; do
         mkdir -p "$BATS_TEST_TMPDIR/$folder"
         cp -R "$root/shim" "$root/scripts" "$root/Makefile" "$root/README.md" "$BATS_TEST_TMPDIR/$folder"
         SOURCE_DATE_EPOCH=1795132800 make --silent -C "$BATS_TEST_TMPDIR/$folder" deb >/dev/null
         sleep 1
     done
-    cmp "$BATS_TEST_TMPDIR/one/build/$package" "$BATS_TEST_TMPDIR/another/build/$package"
+    for package in "${packages[@]}"; do
+        cmp "$BATS_TEST_TMPDIR/one/build/$package" "$BATS_TEST_TMPDIR/another/build/$package"
+    done
 }
 
 @test "lintian finds nothing but what is explained" {
-    run -0 lintian --allow-root --fail-on error,warning,info --display-info "$root/build/$package"
+    run -0 lintian --allow-root --fail-on error,warning,info --display-info "${packages[@]/#/$root/build/}"
     assert_output ''
+}
+
+@test "the library is for several architectures side by side, and the README is there" {
+    run -0 dpkg-deb --field "$root/build/${packages[0]}" Multi-Arch
+    assert_output same
+    run -0 dpkg-deb --field "$root/build/${packages[1]}" Depends
+    assert_output --regexp "^libnoselfconn \\(= $version\\), libc6 \\(>= 2\\.[0-9]+\\)$"
+    run -0 in_debian zcat /usr/share/doc/noselfconn/README.md.gz
+    assert_line '# libnoselfconn'
 }
 
 @test "it works by the bare name" {
@@ -193,7 +205,7 @@ wait_for_cron() {
 }
 
 @test "removed, it leaves nothing" {
-    run -0 in_debian dpkg --purge noselfconn
+    run -0 in_debian dpkg --purge noselfconn libnoselfconn
     find_files >"$BATS_TEST_TMPDIR/files-after"
     run diff "$BATS_FILE_TMPDIR/files-before" "$BATS_TEST_TMPDIR/files-after"
     assert_output ''

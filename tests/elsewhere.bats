@@ -55,19 +55,37 @@ load helpers
     assert_connected_to_itself
 }
 
+# EALREADY tells of the connection that is pending already, and begins none.
+@test "connect() once more, for a pending connection that an unprotected process has begun: left alone" {
+    set_source_ports 50000
+    lose_syns_to 50000
+    run on here env PRELOAD_AFTER_EXEC="$library" elsewhere pending 127.0.0.1 50000
+    assert_line 'connect: EALREADY'
+    assert_line 'state: SYN_SENT'
+}
+
 # Receive packet steering lets another processor take the SYN in: connect() returns before.
 steer_packets() {
     on here unshare --mount sh -c \
         'mount -t sysfs sysfs /sys && echo 3 >/sys/class/net/lo/queues/rx-0/rps_cpus'
 }
 
-# bats test_tags=root
+# Of 20,000 that have the same endpoints, the late RST of one can end the next (ECONNRESET): some are dead
+# before the library looks at them, and left alone.
+assert_nothing_gets_through() {
+    [[ $output =~ attempts\ 20000\ refused\ ([0-9]+)\ self-connected\ 0\ other\ ([0-9]+) ]] ||
+        fail "some got through: $output"
+    [ $((BASH_REMATCH[1] + BASH_REMATCH[2])) -eq 20000 ]
+    [ "${BASH_REMATCH[2]}" -lt 1000 ]
+}
+
+# bats test_tags=root,long
 @test "20,000 non-blocking connects under receive packet steering" {
     [ "$(nproc)" -ge 2 ] || fail 'this test needs two processors'
     set_source_ports 50000
     steer_packets
     run -0 protected attempts --nonblock 50000 20000
-    assert_line 'attempts 20000 refused 20000 self-connected 0 other 0'
+    assert_nothing_gets_through
 
     run -0 unprotected attempts --nonblock 50000 20000
     assert_line 'attempts 20000 refused 0 self-connected 20000 other 0'
@@ -75,14 +93,14 @@ steer_packets() {
     assert_line --regexp '^without a peer [1-9]'
 }
 
-# bats test_tags=root
+# bats test_tags=root,long
 @test "blocking connects and Fast Open under receive packet steering" {
     local call
     [ "$(nproc)" -ge 2 ] || fail 'this test needs two processors'
     set_source_ports 50000
     steer_packets
     run -0 protected attempts 50000 20000
-    assert_output 'attempts 20000 refused 20000 self-connected 0 other 0'
+    assert_nothing_gets_through
     for call in sendto sendmsg sendmmsg; do
         run -0 protected fastopen --nonblock $call 127.0.0.1 50000
         assert_line "$call: -1 ECONNREFUSED"

@@ -125,7 +125,18 @@ the_send_is_refused_instead() { # [--nonblock] CALL ADDRESS
 @test "sends with the flag that name no destination" {
     the_same_with_and_without fastopen without-destination
     assert_line 'sendto: 6 0'
+    assert_line 'sendmsg wild, no length: 6 0'
+    assert_line 'sendmmsg wild, no length: 2 0'
     assert_line 'no messages: 0 0'
+}
+
+@test "messages that the kernel declines are not looked at" {
+    the_same_with_and_without fastopen wild-messages
+    assert_line 'sendmsg NULL: -1 EFAULT'
+    assert_line 'sendmsg bad descriptor: -1 EBADF'
+    assert_line 'sendmmsg NULL: -1 EFAULT'
+    assert_line 'sendmmsg bad descriptor: -1 EBADF'
+    assert_line 'sendto wild: -1 EFAULT'
 }
 
 @test "a real server behind a redirect" {

@@ -38,42 +38,100 @@ failing_on_log() { # CALL ERROR COMMAND...
     assert_line 'local: E#105'
 }
 
-@test "the protocol cannot be read: the result of the call stands" {
-    run -0 failing getsockopt ENOBUFS 1 connect 127.0.0.1 50000
+# Which of the library's getsockopt() calls is which.
+protocol=1 type=2 counters=3 both_looks=3..4 error=6
+
+@test "the protocol, or the type, cannot be read: the result of the call stands" {
+    local option
+    for option in $protocol $type; do
+        new_host
+        set_source_ports 50000
+        run -0 failing getsockopt ENOBUFS "$option" connect 127.0.0.1 50000
+        assert_line --index 0 'connect: 0'
+        assert_connected_to_itself
+    done
+}
+
+@test "a stream of another protocol, SCTP say, is left alone" {
+    run -0 traced -e trace=getsockopt -e "inject=getsockopt:poke_exit=@arg4=$(as_int 132):when=$protocol" \
+        connect 127.0.0.1 50000
     assert_line --index 0 'connect: 0'
     assert_connected_to_itself
+    # The control: the number of TCP.
+    new_host
+    set_source_ports 50000
+    run traced -e trace=getsockopt -e "inject=getsockopt:poke_exit=@arg4=$(as_int 6):when=$protocol" \
+        connect 127.0.0.1 50000
+    assert_refused
 }
 
 @test "the counters cannot be read: refused, since nobody else is proven" {
-    run failing getsockopt ENOBUFS 2 connect 127.0.0.1 50000
-    assert_refused
-    run failing getsockopt ENOBUFS 2 connect --nonblock 127.0.0.1 50000
-    assert_refused
+    run failing getsockopt ENOBUFS $counters+ connect 127.0.0.1 50000
+    assert_line --index 0 'connect: ECONNREFUSED'
+    run failing getsockopt ENOBUFS $counters+ connect --nonblock 127.0.0.1 50000
+    assert_line --index 0 'connect: ECONNREFUSED'
+}
+
+as_int() { # NUMBER: its bytes, for strace
+    perl -e 'print unpack "H*", pack "L", shift' "$1"
 }
 
 # A client of a real server behind a redirect, told of its counters no more than BYTES.
 told_of_the_first() { # BYTES
-    traced -e trace=getsockopt -e \
-        "inject=getsockopt:poke_exit=@arg5=$(perl -e 'print unpack "H*", pack "L", shift' "$1"):when=2" \
+    traced -e trace=getsockopt -e "inject=getsockopt:poke_exit=@arg5=$(as_int "$1"):when=$both_looks" \
         connect 127.0.0.1 50000
 }
 
-# Linux before 4.19 has no tcpi_bytes_sent: its answer is shorter.
-@test "the kernel does not count: refused, since nobody else is proven" {
+# Each kernel's answer is as long as it has counters: 104 bytes since 2.6, the segments since 4.2.
+@test "the kernel does not count segments: refused, since nobody else is proven" {
     server 50100
     redirect 50000 50100
-    run told_of_the_first 200
-    assert_refused
-    # The control: with the counters, and nothing after them, the real server is known.
-    run told_of_the_first 208
+    local bytes
+    for bytes in 104 136; do
+        run told_of_the_first $bytes
+        assert_line --index 0 'connect: ECONNREFUSED'
+    done
+}
+
+@test "the kernel counts segments, and not the bytes that were sent: a server is known by its SYN-ACK" {
+    server 50100
+    redirect 50000 50100
+    run told_of_the_first 144
+    assert_line --index 0 'connect: 0'
+}
+
+# As gVisor does, and qemu-user, which answers with four bytes of something.
+@test "the kernel fills in the state alone, or not even that: refused" {
+    local bytes
+    bytes=01$(perl -e 'print "00" x 231')
+    run traced -e trace=getsockopt -e "inject=getsockopt:poke_exit=@arg4=$bytes:when=$both_looks" \
+        connect 127.0.0.1 50000
+    assert_line --index 0 'connect: ECONNREFUSED'
+    run told_of_the_first 4
+    assert_line --index 0 'connect: ECONNREFUSED'
+}
+
+# On 6.18 there is no such answer after the fallback.
+@test "the kernel says that MPTCP has fallen back to TCP: refused" {
+    local call=$((counters + 2)) flags
+    for flags in 01000000 03000000; do
+        run traced -e trace=getsockopt \
+            -e "inject=getsockopt:retval=0:poke_exit=@arg4=0000000000000000$flags:when=$call" \
+            connect --protocol mptcp 127.0.0.1 50000
+        assert_line --index 0 'connect: ECONNREFUSED'
+    done
+    # The control: without that flag it is a server that speaks MPTCP.
+    run traced -e trace=getsockopt \
+        -e "inject=getsockopt:retval=0:poke_exit=@arg4=000000000000000002000000:when=$call" \
+        connect --protocol mptcp 127.0.0.1 50000
     assert_line --index 0 'connect: 0'
 }
 
 @test "the pending error cannot be taken away: refused, and the next connect() works" {
-    run failing getsockopt ENOBUFS 3 connect 127.0.0.1 50000
+    run failing getsockopt ENOBUFS $error connect 127.0.0.1 50000
     assert_refused
-    # The control: the library's is the third.
-    run failing getsockopt ENOBUFS 4 connect 127.0.0.1 50000
+    # The control: the library's is the last one.
+    run failing getsockopt ENOBUFS $((error + 1)) connect 127.0.0.1 50000
     assert_line 'state: E#105'
 }
 

@@ -144,9 +144,17 @@ set_source_ports() { # LOW [HIGH] [HOST]
 
 own_address() { # ADDRESS [HOST]
     case $1 in
-    *:*) on "${2:-here}" ip address add "$1/128" dev lo nodad ;;
+    *:*)
+        on "${2:-here}" ip address add "$1/128" dev lo nodad
+        # Its route comes later (addrconf_add_ifaddr, addrconf_dad_work).
+        eventually has_local_route "$1" "${2:-here}"
+        ;;
     *) on "${2:-here}" ip address add "$1/32" dev lo ;;
     esac
+}
+
+has_local_route() { # ADDRESS HOST
+    [ -n "$(on "$2" ip -6 route show table local "$1")" ]
 }
 
 filter() { # HOST NFTABLES-RULE: one more rule for what arrives
@@ -158,8 +166,11 @@ lose_syns_to() { # PORT [HOST]
     filter "${2:-here}" "tcp dport $1 tcp flags & (syn | ack) == syn drop"
 }
 
-redirect() { # FROM-PORT TO-PORT: as a published container port does
-    on here nft "add table ip test; add chain ip test leaving { type nat hook output priority -100; }; add rule ip test leaving tcp dport $1 redirect to :$2"
+redirect() { # FROM-PORTS TO-PORT: as a published container port does
+    local family
+    for family in ip ip6; do
+        on here nft "add table $family test; add chain $family test leaving { type nat hook output priority -100; }; add rule $family test leaving tcp dport $1 redirect to :$2"
+    done
 }
 
 listens() { # PORT [HOST]
@@ -167,7 +178,7 @@ listens() { # PORT [HOST]
 }
 
 listening_process() { # PORT
-    on here ss -Hltnp "sport = :$1" | sed -n 's/.*pid=\([0-9]*\).*/\1/p'
+    on here ss -Hltnp "sport = :$1" | LC_ALL=C sed -n 's/.*pid=\([0-9]*\).*/\1/p'
 }
 
 # A server that answers each line with that line after "answer-" (a socket connected to itself
@@ -180,6 +191,31 @@ server() { # PORT [ADDRESS] [GREETING] [HOST]
     [ -z "${3-}" ] || answer="echo $3; $answer"
     background "server-$1" on "$host" socat "$kind-LISTEN:$1,bind=$address,fork" "SYSTEM:$answer"
     eventually listens "$1" "$host"
+}
+
+# What servers do that do not wait to be spoken to, 200 times each, to blocking and non-blocking
+# clients by TCP and MPTCP: none is refused, and by TCP no line is lost. With MPTCP the server announces
+# another address by itself.
+quick_servers() { # [--direct]
+    local behaviour address heard port=50000
+    local -a client
+    on here ip mptcp endpoint add 127.0.0.2 dev lo signal
+    for client in "$*" "$* --nonblock" "$* --protocol mptcp" "$* --protocol mptcp --nonblock"; do
+        for behaviour in close line reset half-close delay; do
+            case $behaviour in close | reset) heard=0 ;; *) heard=200 ;; esac
+            for address in 127.0.0.1 ::1; do
+                # shellcheck disable=SC2086 # several words
+                run -0 protected timeout 60 quick $client $behaviour $address $port 200
+                port=$((port + 200))
+                assert_output --regexp '^connects 200 refused 0 heard [0-9]+$'
+                # Over a line by MPTCP the kernel can take its time.
+                case $client in
+                *mptcp*) [ "${output##* }" -ge $((heard * 9 / 10)) ] ;;
+                *) assert_equal "${output##* }" "$heard" ;;
+                esac
+            done
+        done
+    done
 }
 
 # Debian's redis-server is redis-check-rdb by another name (it looks at argv[0]); the package of the

@@ -146,6 +146,15 @@ becomes_connected_to_itself() { # ERROR ARGUMENT...
     becomes_connected_to_itself EINPROGRESS --nonblock 127.0.0.1 50000
 }
 
+@test "a pending connection gets a millisecond to settle, and no more" {
+    set_source_ports 50000
+    lose_syns_to 50000
+    traced -e trace=ppoll connect --nonblock 127.0.0.1 50000
+    run cat "$BATS_TEST_TMPDIR/trace"
+    assert_output --regexp \
+        '^ppoll\(\[\{fd=[0-9]+, events=POLLOUT\}\], 1, \{tv_sec=0, tv_nsec=1000000\}, NULL, 0\) = 0 \(Timeout\)$'
+}
+
 @test "non-blocking over IPv6, while the connection is pending" {
     set_source_ports 50000
     lose_syns_to 50000

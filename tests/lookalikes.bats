@@ -1,7 +1,7 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: MIT
 # Connections that look like a self-connection up to one detail, and are left alone. Each test says
-# which rung of the ladder (shim/guard.c) sees the detail.
+# which rung of the ladder (shim/library/guard.c) sees the detail.
 
 load helpers
 
@@ -48,6 +48,18 @@ syn_is_sent() { # HOST
         --say hello 127.0.0.1 50000
     assert_connected_to_itself
     assert_line 'heard: hello'
+}
+
+# The endpoint of a raw socket has its protocol for a port (raw(7)).
+@test "a raw socket of the protocol 6, TCP's, or 262, MPTCP's" {
+    the_same_with_and_without python3 -c '
+import socket
+for protocol in 6, 262:
+    s = socket.socket(socket.AF_INET, socket.SOCK_RAW, protocol)
+    s.connect(("127.0.0.1", protocol))
+    print(s.getsockname(), s.getpeername()[0])'
+    assert_output "('127.0.0.1', 6) 127.0.0.1
+('127.0.0.1', 262) 127.0.0.1"
 }
 
 # Rung 4: the address.
@@ -136,6 +148,46 @@ syn_is_sent() { # HOST
     the_same_with_and_without connect --say hello 127.0.0.1 50000
     assert_connected_to_itself # by its endpoints; and yet:
     assert_line 'heard: answer-hello'
+}
+
+# bats test_tags=long
+@test "real servers behind a redirect that close or reset at once, say a line first, half-close or wait" {
+    redirect 50000-59999 49000
+    quick_servers
+}
+
+# The same, surely: connect() returns 300 ms after the server has done it.
+@test "a real server behind a redirect that has closed, reset or half-closed before connect() returns" {
+    local behaviour
+    redirect 50000-59999 49000
+    for behaviour in close line reset half-close; do
+        run -0 on here env LD_PRELOAD="$library:$(preload slow)" quick $behaviour 127.0.0.1 50000 1
+        new_host
+        redirect 50000-59999 49000
+        assert_output --regexp '^connects 1 refused 0 heard [01]$'
+    done
+}
+
+# By more segments than a SYN-ACK, and before it says anything.
+@test "a real MPTCP server behind a redirect that has announced another address before connect() returns" {
+    on here ip mptcp endpoint add 127.0.0.2 dev lo signal
+    redirect 50000-59999 49000
+    run -0 on here env LD_PRELOAD="$library:$(preload slow)" quick --protocol mptcp pause 127.0.0.1 50000 1
+    assert_output 'connects 1 refused 0 heard 1'
+    # The control: a server that does not speak MPTCP is not known so.
+    run -0 on here env LD_PRELOAD="$library:$(preload slow)" connect --protocol mptcp \
+        --bind 127.0.0.1 --bind-port 48000 127.0.0.1 48000
+    assert_refused
+}
+
+# Another thread gives the descriptor to another socket, whose endpoint is that destination.
+@test "a listener that has got the descriptor's number before connect() returns" {
+    set_source_ports 50000
+    run -0 on here env LD_PRELOAD="$library:$(preload slow)" elsewhere reused 127.0.0.1 50000
+    assert_line 'connect: 0'
+    assert_line 'state: LISTEN'
+    run -0 on here env LD_PRELOAD="$(preload slow)" elsewhere reused 127.0.0.1 50000
+    assert_line 'state: LISTEN'
 }
 
 @test "a real server behind a redirect, which speaks before connect() returns" {

@@ -7,7 +7,7 @@ load helpers
 # bats test_tags=shipped
 @test "it exports what it interposes, and nothing else" {
     run -0 nm --dynamic --defined-only --format=just-symbols "$library"
-    assert_output $'__connect\nconnect\nsendmmsg\nsendmsg\nsendto'
+    assert_output $'__connect\nconnect\nlibnoselfconn\nsendmmsg\nsendmsg\nsendto'
 }
 
 # bats test_tags=shipped
@@ -17,14 +17,40 @@ load helpers
     refute_output --partial NEEDED
 }
 
+# By any compiler: what each may call unasked is in it. Strong ones (U) would end a program without
+# libc.
 # bats test_tags=shipped
-@test "it calls nothing that allocates, locks or prints: all that it refers to is listed here" {
-    run -0 nm --dynamic --undefined-only --with-symbol-versions "$library"
-    assert_output "$(printf '%17s%s\n' \
-        '' 'U __errno_location' \
-        '' 'w dlsym' \
-        '' 'w secure_getenv' \
-        '' 'U syscall')"
+@test "it calls nothing that allocates, locks or prints, and no reference is strong: all are listed here" {
+    local folder=$BATS_TEST_TMPDIR/build compiler level
+    for compiler in gcc clang; do
+        for level in -O0 -O1 -Os -O2 -O3; do
+            make -C "$root" --silent --always-make BUILD="$folder" CC=$compiler CFLAGS=$level
+            run -0 nm --dynamic --undefined-only "$folder/libnoselfconn.so"
+            assert_line --partial ' w syscall'
+            run grep -vxE ' +w (__errno_location|dlsym|secure_getenv|syscall|strcmp|memccpy|memcpy|memset|htonl|ntohs)' <<<"$output"
+            assert_output ''
+        done
+    done
+}
+
+# bats test_tags=shipped
+@test "a program without libc runs on, and is not crashed by calling connect()" {
+    run -0 readelf --dynamic --program-headers "$root/build/tests/no-libc"
+    assert_output --partial INTERP
+    refute_output --partial NEEDED
+    run -42 on here env LD_PRELOAD="$library" no-libc
+    run -43 on here env LD_PRELOAD="$(preload empty)" no-libc
+}
+
+# bats test_tags=shipped
+@test "a Go program without libc, which the loader takes nevertheless, runs on" {
+    run -0 readelf --dynamic --program-headers "$root/build/tests/dial-pie"
+    assert_output --partial INTERP
+    refute_output --partial NEEDED
+    set_source_ports 50002
+    server 50000
+    run -0 protected dial-pie
+    assert_line 'peer: 127.0.0.1:50000'
 }
 
 # bats test_tags=shipped
@@ -77,6 +103,23 @@ load helpers
     set_source_ports 50000
     NOSELFCONN_MODE=off run protected connect-musl 127.0.0.1 50000
     assert_connected_to_itself
+}
+
+# By the path of one copy and that of another, as from a checkout and an installation.
+@test "preloaded twice, it refuses and reports each self-connection once, in every mode" {
+    local mode order copy=$BATS_TEST_TMPDIR/libnoselfconn-copy.so
+    cp "$library" "$copy"
+    for mode in observe enforce; do
+        for order in "$library:$copy" "$library:$(preload next-silent):$copy"; do
+            new_host
+            set_source_ports 50000
+            NOSELFCONN_MODE=$mode NOSELFCONN_LOG=$BATS_TEST_TMPDIR/log \
+                run -0 on here env LD_PRELOAD="$order" connect 127.0.0.1 50000
+            run grep -c "mode=$mode" "$BATS_TEST_TMPDIR/log"
+            assert_output 1
+            rm "$BATS_TEST_TMPDIR/log"
+        done
+    done
 }
 
 @test "another preload behind it is called, in glibc and in musl" {

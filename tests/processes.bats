@@ -127,10 +127,12 @@ takes_less_stack_than() { # BYTES
     assert_output 'connect: ECONNREFUSED'
 }
 
+# bats test_tags=shipped
 @test "it takes less than 512 bytes of stack" {
     takes_less_stack_than 512
 }
 
+# bats test_tags=shipped
 @test "it takes less than 1024 bytes of stack where it writes a log" {
     export NOSELFCONN_LOG=$BATS_TEST_TMPDIR/log
     takes_less_stack_than 1024

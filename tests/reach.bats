@@ -64,6 +64,46 @@ is_helped_by_reserving_the_port() { # COMMAND...
     is_helped_by_reserving_the_port plugins dlmopen "$root/build/tests/plugin.so" 127.0.0.1 50000
 }
 
+# The definition is looked up in libc itself, not in what the loader finds first.
+@test "a function that was looked up on a handle of libc, as by Python's ctypes" {
+    local client='
+import ctypes, socket, struct, sys
+libc = ctypes.CDLL(sys.argv[1], use_errno=True)
+s = socket.socket()
+server = struct.pack("=HH4s8x", socket.AF_INET, socket.htons(50000), bytes([127, 0, 0, 1]))
+if libc.connect(s.fileno(), server, 16) != 0:
+    sys.exit("ECONNREFUSED" if ctypes.get_errno() == 111 else "another error")
+print("connect: 0")
+for name, end in ("local", s.getsockname()), ("peer", s.getpeername()):
+    print(name + ":", "%s:%d" % end)'
+    connects_to_itself_nevertheless python3 -c "$client" libc.so.6
+    # The control: by the handle of the program it is found, and guarded.
+    new_host
+    set_source_ports 50000
+    run -1 protected python3 -c "${client/'sys.argv[1]'/None}"
+    assert_output ECONNREFUSED
+    new_host
+    reserve_the_port
+    run -1 unprotected python3 -c "$client" libc.so.6
+    assert_output ECONNREFUSED
+}
+
+# What Cilium and its kin do for the address of a service: the kernel connects to another destination
+# than the program has passed, and the guard compares with the latter.
+# bats test_tags=root
+@test "a destination that a BPF program of the control group rewrites" {
+    connects_to_itself_nevertheless rewrite 10.96.0.1 80 127.0.0.1 50000 connect 10.96.0.1 80
+    assert_line 'local: 127.0.0.1:50000'
+    # The control: without the rewriting there is nobody, and with the port reserved it is refused.
+    new_host
+    run -0 protected connect 10.96.0.1 80
+    assert_line 'connect: ENETUNREACH'
+    new_host
+    reserve_the_port
+    run -0 unprotected rewrite 10.96.0.1 80 127.0.0.1 50000 connect 10.96.0.1 80
+    assert_line 'connect: ECONNREFUSED'
+}
+
 # Asks a name server over TCP, on port 53, for which the kernel can choose that port only where it
 # counts as an ephemeral one.
 ask_for_a_name() { # LIBRARY

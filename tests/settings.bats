@@ -110,6 +110,15 @@ EOF
 [0:0:1::5]:50000"
 }
 
+@test "the log shows the endpoint that the socket had, not the destination that was asked for" {
+    NOSELFCONN_LOG=$log run protected connect 0.0.0.0 50000
+    assert_refused
+    NOSELFCONN_LOG=$log run protected connect :: 50000
+    assert_refused
+    run sed 's/.*endpoint=\([^ ]*\) .*/\1/' "$log"
+    assert_output $'127.0.0.1:50000\n[::1]:50000'
+}
+
 @test "the log shows the port, with as many digits as it has" {
     on here tee /proc/sys/net/ipv4/ip_unprivileged_port_start <<<0 >/dev/null
     set_source_ports 7
@@ -144,6 +153,108 @@ EOF
     NOSELFCONN_LOG=stderr run --separate-stderr protected connect 127.0.0.1 50000
     assert_refused
     assert_regex "$stderr" "$(line_of_log '127\.0\.0\.1:50000' enforce refused)"
+}
+
+# A program that opens a file when its descriptor 2 is closed: a database, say.
+opens_a_file_as_descriptor_2='
+import os, socket, sys
+try:
+    os.close(2)
+except OSError:
+    pass
+assert os.open(sys.argv[1], os.O_RDWR | int(sys.argv[2])) == 2
+os.write(2, b"data")
+print("errno", socket.socket().connect_ex(("127.0.0.1", 50000)))
+os.write(2, b"base")'
+
+@test "a file that has become descriptor 2 is not written to, unless it was opened to append" {
+    local file=$BATS_TEST_TMPDIR/file started
+    export NOSELFCONN_LOG=stderr
+    # shellcheck disable=SC2016 # for the inner shell
+    for started in 'exec "$@"' 'exec "$@" 2>&-' 'exec "$@" 2>"$0"'; do
+        : >"$file"
+        run -0 protected sh -c "$started" "$BATS_TEST_TMPDIR/stderr" \
+            python3 -c "$opens_a_file_as_descriptor_2" "$file" 0
+        assert_output 'errno 111'
+        assert_equal "$(cat "$file")" database
+    done
+    run -0 protected python3 -c "$opens_a_file_as_descriptor_2" "$file" "$(python3 -c 'import os; print(os.O_APPEND)')"
+    run cat "$file"
+    assert_output --partial action=refused
+}
+
+# New file systems in memory number their first files alike.
+@test "a file with the same number on another device is not standard error" {
+    # shellcheck disable=SC2016 # for the inner shell
+    NOSELFCONN_LOG=stderr run -0 on here unshare --mount sh -c '
+        for folder in one another; do
+            mkdir "$1/$folder" && mount -t tmpfs tmpfs "$1/$folder" && : >"$1/$folder/file"
+        done
+        stat --format %i "$1/one/file" "$1/another/file" | uniq | wc -l
+        LD_PRELOAD=$2 python3 -c "$3" "$1/another/file" 0 2>"$1/one/file"
+        cat "$1/another/file"' sh "$BATS_TEST_TMPDIR" "$library" "$opens_a_file_as_descriptor_2"
+    assert_output $'1\nerrno 111\ndatabase'
+}
+
+@test "where descriptor 2 has been closed, nothing is written" {
+    NOSELFCONN_LOG=stderr run -0 protected python3 -c '
+import os, socket
+s = socket.socket()
+os.close(2)
+print("errno", s.connect_ex(("127.0.0.1", 50000)))'
+    assert_output 'errno 111'
+}
+
+@test "standard error is written to where it is a file, a pipe, or a pipe that has replaced it" {
+    local log=$BATS_TEST_TMPDIR/stderr
+    export NOSELFCONN_LOG=stderr
+    protected connect 127.0.0.1 50000 2>"$log"
+    run cat "$log"
+    assert_output --partial action=refused
+    run -0 protected bash -c 'exec 2> >(cat); exec connect 127.0.0.1 50000'
+    assert_output --partial action=refused
+    run -0 protected python3 -c '
+import os, socket
+reader, writer = os.pipe()
+os.dup2(writer, 2)
+socket.socket().connect_ex(("127.0.0.1", 50000))
+print(os.read(reader, 1000).decode())'
+    assert_output --partial action=refused
+}
+
+@test "where the kernel has no statx(), before Linux 4.11, standard error is still a pipe, or what was opened to append" {
+    local log=$BATS_TEST_TMPDIR/stderr
+    export NOSELFCONN_LOG=stderr
+    run -0 traced -e trace=statx -e inject=statx:error=ENOSYS connect 127.0.0.1 50000
+    assert_output --partial action=refused
+    : >"$log"
+    traced -e trace=statx -e inject=statx:error=ENOSYS connect 127.0.0.1 50000 2>>"$log"
+    [ -s "$log" ]
+    : >"$log"
+    traced -e trace=statx -e inject=statx:error=ENOSYS connect 127.0.0.1 50000 2>"$log"
+    [ ! -s "$log" ]
+}
+
+@test "the name of the command is that which it had at its start, the process and the thread those of the call" {
+    local log=$BATS_TEST_TMPDIR/log
+    NOSELFCONN_LOG=$log run -0 protected python3 -c '
+import ctypes, os, socket, threading
+ctypes.CDLL(None).prctl(15, b"renamed")
+def connect():
+    s = socket.socket()
+    s.bind(("127.0.0.1", 0))
+    s.connect_ex(s.getsockname())
+    print(os.getpid(), threading.get_native_id(), flush=True)
+if os.fork() == 0:
+    thread = threading.Thread(target=connect)
+    thread.start()
+    thread.join()
+    os._exit(0)
+os.wait()'
+    child_and_thread=$output
+    [ "${child_and_thread% *}" != "${child_and_thread#* }" ]
+    run sed 's/.* pid=\([0-9]*\) command="\(.*\)" thread=\([0-9]*\) .*/\1 \3 \2/' "$log"
+    assert_output "$child_and_thread python3"
 }
 
 @test "nothing in a program's name can forge or break a line of the log" {

@@ -122,7 +122,7 @@ print("uid", os.getuid(), "errno", socket.socket().connect_ex(("127.0.0.1", 5000
     for program in connect connect-setuid; do
         new_host
         set_source_ports 50000
-        run -0 on here chroot --userspec=nobody:nogroup "$folder" "/bin/$program" 127.0.0.1 50000
+        run -0 on here chroot --userspec=65534:65534 "$folder" "/bin/$program" 127.0.0.1 50000
         assert_connected_to_itself
     done
     install -d "$folder/etc"
@@ -130,15 +130,15 @@ print("uid", os.getuid(), "errno", socket.socket().connect_ex(("127.0.0.1", 5000
     for program in connect connect-setuid; do
         new_host
         set_source_ports 50000
-        run -0 --separate-stderr on here chroot --userspec=nobody:nogroup "$folder" "/bin/$program" 127.0.0.1 50000
+        run -0 --separate-stderr on here chroot --userspec=65534:65534 "$folder" "/bin/$program" 127.0.0.1 50000
         assert_line 'connect: ECONNREFUSED'
         assert_equal "$stderr" ''
     done
     # And it is setuid as before: only root may bind this port.
-    run on here chroot --userspec=nobody:nogroup "$folder" /bin/connect \
+    run on here chroot --userspec=65534:65534 "$folder" /bin/connect \
         --bind 127.0.0.1 --bind-port 700 127.0.0.1 50002
     assert_output 'bind: Permission denied'
-    run -0 on here chroot --userspec=nobody:nogroup "$folder" /bin/connect-setuid \
+    run -0 on here chroot --userspec=65534:65534 "$folder" /bin/connect-setuid \
         --bind 127.0.0.1 --bind-port 700 127.0.0.1 50002
     assert_line 'local: 127.0.0.1:700'
     rm -rf "$folder"

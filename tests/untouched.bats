@@ -42,6 +42,11 @@ load helpers
     assert_line 'heard: answer-hello'
 }
 
+# bats test_tags=long
+@test "servers that close or reset at once, say a line first, half-close or wait, 200 times each" {
+    quick_servers --direct
+}
+
 @test "a live server by MPTCP" {
     prepare() {
         set_source_ports 50002

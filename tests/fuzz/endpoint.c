@@ -5,7 +5,7 @@
  * An input is the length of the first address, the length of the second or MUTATE, and bytes. With
  * MUTATE the second is the first with one byte changed, since chance makes no two equal addresses.
  */
-#include "../../shim/endpoint.h"
+#include "../../shim/library/endpoint.h"
 
 #include <arpa/inet.h>
 #include <stddef.h>

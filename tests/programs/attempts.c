@@ -10,12 +10,14 @@
  *
  * connect() prefers source ports of the parity of the ephemeral range's lower bound, and takes the
  * others only when those are used up: --occupy-parity-of PORT uses up the ports of PORT's parity.
- * bind() to port 0, which is what --bind does before each connect(), prefers the other parity. */
+ * bind() to port 0, which is what --bind does before each connect(), prefers the other parity.
+ * --local-range LOW-HIGH narrows the range for each socket (IP_LOCAL_PORT_RANGE). */
 #include "common.h"
 
 #include <getopt.h>
 #include <signal.h>
 #include <sys/prctl.h>
+#include <sys/wait.h>
 
 static void occupy_and_wait(int first, int last, int ready)
 {
@@ -29,10 +31,13 @@ static void occupy_and_wait(int first, int last, int ready)
     pause();
 }
 
+enum { PORTS_EACH = 1000 }; /* at a stride of 2, 500 files */
+static pid_t occupants[65536 / PORTS_EACH + 1];
+static int occupant_count;
+
 /* By several processes, since one may not open that many files. */
 static void occupy_parity_of(int port)
 {
-    enum { PORTS_EACH = 1000 }; /* at a stride of 2, 500 files */
     int low, high, ready[2];
     char none;
     FILE *range = fopen("/proc/sys/net/ipv4/ip_local_port_range", "r");
@@ -43,14 +48,29 @@ static void occupy_parity_of(int port)
     must(pipe(ready), "pipe");
     for (int first = low + (low + port) % 2; first <= high; first += PORTS_EACH) {
         int last = first + PORTS_EACH - 2 < high ? first + PORTS_EACH - 2 : high;
-        if (must(fork(), "fork") == 0) {
+        pid_t child = must(fork(), "fork");
+        if (child == 0) {
             occupy_and_wait(first, last, ready[1]);
             exit(2);
         }
+        occupants[occupant_count++] = child;
     }
     close(ready[1]);
     must((int)read(ready[0], &none, 1), "read"); /* returns when all have closed their end */
 }
+
+/* Their ports are free when this returns: the next run may want them. */
+static void free_occupied_ports(void)
+{
+    for (int i = 0; i < occupant_count; i++) {
+        kill(occupants[i], SIGKILL);
+        waitpid(occupants[i], NULL, 0);
+    }
+}
+
+#ifndef IP_LOCAL_PORT_RANGE
+#define IP_LOCAL_PORT_RANGE 51 /* Linux 6.3 */
+#endif
 
 static int without_peer;
 
@@ -80,10 +100,12 @@ int main(int argc, char **argv)
                                             {"bind", no_argument, NULL, 'b'},
                                             {"nonblock", no_argument, NULL, 'n'},
                                             {"until-hit", no_argument, NULL, 'u'},
+                                            {"local-range", required_argument, NULL, 'l'},
                                             {0}};
     const struct sockaddr_in any_port = loopback(0);
     bool until_hit = false, bind_first = false;
     int type = SOCK_STREAM;
+    unsigned int low = 0, high = 0, range;
     int option, attempts, done = 0, refused = 0, hits = 0, other = 0;
     struct sockaddr_in server;
 
@@ -93,6 +115,10 @@ int main(int argc, char **argv)
         case 'b': bind_first = true; break;
         case 'n': type |= SOCK_NONBLOCK; break;
         case 'u': until_hit = true; break;
+        case 'l':
+            if (sscanf(optarg, "%u-%u", &low, &high) != 2)
+                return 2;
+            break;
         default: return 2;
         }
     }
@@ -106,6 +132,10 @@ int main(int argc, char **argv)
     for (; done < attempts && !(until_hit && hits > 0); done++) {
         int fd = must(socket(AF_INET, type, 0), "socket"), error;
 
+        range = high << 16 | low;
+        if (range != 0)
+            must(setsockopt(fd, IPPROTO_IP, IP_LOCAL_PORT_RANGE, &range, sizeof range),
+                 "IP_LOCAL_PORT_RANGE");
         if (bind_first)
             must(bind(fd, (const struct sockaddr *)&any_port, sizeof any_port), "bind");
         error = connect_and_wait(fd, &server);
@@ -117,6 +147,7 @@ int main(int argc, char **argv)
         else
             close(fd);
     }
+    free_occupied_ports();
     if (type & SOCK_NONBLOCK)
         printf("without a peer %d\n", without_peer);
     printf("attempts %d refused %d self-connected %d other %d\n", done, refused, hits, other);

@@ -1,10 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /* Connects a socket that somebody else has made, and prints what came of it:
  *
- *     elsewhere HOW ADDRESS PORT      HOW: exec, begun, rights, thread or dup
+ *     elsewhere HOW ADDRESS PORT      HOW: exec, begun, pending, rights, thread, dup or
+ *                                      reused
  *
- * `begun` is exec with a connection that is begun before. What runs after the exec is preloaded
- * with PRELOAD_AFTER_EXEC, where the environment has that. */
+ * `reused`: before connect() returns, another thread gives the descriptor's number to a listener on
+ * that port (for a preload that makes connect() return late).
+ *
+ * `begun` is exec with a connection that is begun before, `pending` the same with a socket that
+ * does not block. What runs after the exec is preloaded with PRELOAD_AFTER_EXEC, where the
+ * environment has that. */
 #include "common.h"
 
 #include <fcntl.h>
@@ -27,7 +32,7 @@ static void connect_and_print(int fd)
 }
 
 /* By the program that this process was before. */
-static void by_exec(char **argv, bool begun)
+static void by_exec(char **argv, bool begun, bool nonblocking)
 {
     int fd = make_socket();
     const char *preload = getenv("PRELOAD_AFTER_EXEC");
@@ -37,7 +42,7 @@ static void by_exec(char **argv, bool begun)
         must(fcntl(fd, F_SETFL, O_NONBLOCK), "O_NONBLOCK");
         if (connect(fd, (struct sockaddr *)&destination, length) == 0 || errno != EINPROGRESS)
             die("a connection that should be pending");
-        must(fcntl(fd, F_SETFL, 0), "O_NONBLOCK");
+        must(fcntl(fd, F_SETFL, nonblocking ? O_NONBLOCK : 0), "O_NONBLOCK");
     }
     if (preload != NULL)
         must(setenv("LD_PRELOAD", preload, 1), "setenv");
@@ -117,6 +122,29 @@ static void by_dup(void)
     connect_and_print(other_fd);
 }
 
+static void *give_number_to_listener(void *number)
+{
+    int fd = *(int *)number, listener;
+
+    poll(NULL, 0, 100);
+    listener = make_socket();
+    close_at_once(fd);
+    must(bind(listener, (struct sockaddr *)&destination, length), "bind");
+    must(listen(listener, 1), "listen");
+    must(dup2(listener, fd), "dup2");
+    return NULL;
+}
+
+static void by_reused_number(void)
+{
+    pthread_t thread;
+    int fd = make_socket();
+
+    if (pthread_create(&thread, NULL, give_number_to_listener, &fd) != 0)
+        die("pthread_create");
+    connect_and_print(fd);
+}
+
 int main(int argc, char **argv)
 {
     if (argc != 4) {
@@ -125,15 +153,19 @@ int main(int argc, char **argv)
     }
     length = parse_address(argv[2], argv[3], &destination);
     if (strcmp(argv[1], "exec") == 0)
-        by_exec(argv, false);
+        by_exec(argv, false, false);
     else if (strcmp(argv[1], "begun") == 0)
-        by_exec(argv, true);
+        by_exec(argv, true, false);
+    else if (strcmp(argv[1], "pending") == 0)
+        by_exec(argv, true, true);
     else if (strcmp(argv[1], "rights") == 0)
         by_rights();
     else if (strcmp(argv[1], "thread") == 0)
         by_thread();
     else if (strcmp(argv[1], "dup") == 0)
         by_dup();
+    else if (strcmp(argv[1], "reused") == 0)
+        by_reused_number();
     else
         connect_and_print(atoi(argv[1])); /* what by_exec() has run */
     return 0;

@@ -4,7 +4,8 @@
  *
  *     fastopen [--nonblock] CALL ADDRESS PORT      CALL: sendto, sendmsg or sendmmsg
  *
- * or, for sends with that flag that connect nothing, `fastopen without-destination`. */
+ * or, for sends with that flag that connect nothing, `fastopen without-destination`, and with
+ * messages at which nobody may look, `fastopen wild-messages`. */
 #include "common.h"
 
 #include <fcntl.h>
@@ -51,7 +52,25 @@ static void without_destination(void)
     must(connect(fd, (struct sockaddr *)&self, length), "connect");
     for (size_t i = 0; i < sizeof calls / sizeof *calls; i++)
         report(calls[i], send_by(calls[i], fd, NULL, length));
+    /* Where the address has no length, there is none to look at. */
+    report("sendmsg wild, no length", send_by("sendmsg", fd, (void *)1, 0));
+    report("sendmmsg wild, no length", send_by("sendmmsg", fd, (void *)1, 0));
     report("no messages", sendmmsg(fd, NULL, 0, FLAGS));
+}
+
+/* The kernel declines them; to read them would end the program. */
+static void wild_messages(void)
+{
+    void *const wild = (void *)1;
+    int fd = must(socket(AF_INET, SOCK_STREAM, 0), "socket");
+
+    report("sendmsg NULL", sendmsg(fd, NULL, FLAGS));
+    report("sendmsg wild", sendmsg(fd, wild, FLAGS));
+    report("sendmsg bad descriptor", sendmsg(-1, wild, FLAGS));
+    report("sendmmsg NULL", sendmmsg(fd, NULL, 1, FLAGS));
+    report("sendmmsg wild", sendmmsg(fd, wild, 1, FLAGS));
+    report("sendmmsg bad descriptor", sendmmsg(-1, wild, 1, FLAGS));
+    report("sendto wild", sendto(fd, "x", 1, FLAGS, wild, sizeof(struct sockaddr_in)));
 }
 
 int main(int argc, char **argv)
@@ -66,6 +85,10 @@ int main(int argc, char **argv)
 
     if (argc == 2 && strcmp(argv[1], "without-destination") == 0) {
         without_destination();
+        return 0;
+    }
+    if (argc == 2 && strcmp(argv[1], "wild-messages") == 0) {
+        wild_messages();
         return 0;
     }
     if (argv + argc - arguments != 3) {

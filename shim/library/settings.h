@@ -4,6 +4,7 @@
 #define NOSELFCONN_SETTINGS_H
 
 #include <limits.h>
+#include <stdint.h>
 
 enum mode {
     MODE_ENFORCE, /* refuse self-connections: the default, and every value not named below */
@@ -13,11 +14,17 @@ enum mode {
 
 enum log { LOG_NOWHERE, LOG_STDERR, LOG_FILE };
 
+/* Which file a descriptor is open for. */
+struct file_identity {
+    uint64_t device, inode; /* zeros where it is not known */
+};
+
 struct settings {
     enum mode mode;
     enum log log;            /* NOSELFCONN_LOG: unset, `stderr`, or an absolute path */
     char log_path[PATH_MAX]; /* for LOG_FILE; a copy, since programs overwrite their environment */
     char command[16]; /* for a log: the name of the process at load (prctl(2), PR_GET_NAME) */
+    struct file_identity stderr_at_load; /* for LOG_STDERR */
 };
 
 /* Written by settings_read() alone, before the program's own code runs. */
@@ -27,5 +34,8 @@ extern struct settings settings;
  * process (secure_getenv(3)). What is unset, misspelt or too long leaves the default. Makes no
  * system call unless a log is asked for. */
 void settings_read(void);
+
+/* Not known where fd is closed, and before Linux 4.11, which has no statx(2). May change errno. */
+struct file_identity file_identity(int fd);
 
 #endif

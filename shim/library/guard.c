@@ -10,32 +10,34 @@
 #include "guard.h"
 
 #include "endpoint.h"
+#include "libc.h"
 #include "report.h"
 #include "settings.h"
 
-#include <errno.h>
 #include <linux/tcp.h>
 #include <netinet/in.h>
-#include <stdbool.h>
-#include <stddef.h>
-#include <sys/syscall.h>
-#include <unistd.h>
+#include <poll.h>
+#include <stdint.h>
 
 #ifndef IPPROTO_MPTCP
 #define IPPROTO_MPTCP 262 /* Linux 5.6 */
 #endif
+#ifndef SOL_MPTCP
+#define SOL_MPTCP 284 /* Linux 5.16 */
+#endif
 
-/* net/tcp_states.h; <netinet/tcp.h> names it too, but cannot be included beside <linux/tcp.h>, the
- * only one of the two with the counters of rung 5. */
-enum { TCP_STATE_ESTABLISHED = 1 };
+/* net/tcp_states.h; <netinet/tcp.h> names them too, but cannot be included beside <linux/tcp.h>,
+ * the only one of the two with the counters of rung 5. */
+enum { TCP_STATE_ESTABLISHED = 1, TCP_STATE_SYN_SENT, TCP_STATE_SYN_RECV };
 
 /* Rung 1: the call made a connection (0, or the count of bytes or messages sent along with it), or
  * began one that goes on without it. EINPROGRESS comes also from a blocking socket whose
  * SO_SNDTIMEO ran out; after EINTR the connection is completed in the background (POSIX, connect).
- */
+ * In these cases, and no other, the kernel has read what the program passed, and so may we. */
 static bool connection_began(ssize_t result)
 {
-    return result >= 0 || errno == EINPROGRESS || errno == EINTR;
+    return settings.mode != MODE_OFF && libc_is_there() &&
+           (result >= 0 || errno == EINPROGRESS || errno == EINTR);
 }
 
 /* Rung 2 compares the port that the kernel gave the socket. Unlike the peer's endpoint the local
@@ -49,14 +51,23 @@ static bool local_endpoint(int fd, struct endpoint *local)
            endpoint_read(local, (struct sockaddr *)&address, length);
 }
 
-/* Rung 3: a UDP or SCTP socket connected to itself is legitimate, and common for UDP. */
+/* Of the level SOL_SOCKET; -1 where the kernel does not tell. */
+static int socket_option(int fd, int option)
+{
+    int value;
+    socklen_t length = sizeof value;
+
+    return syscall(SYS_getsockopt, fd, SOL_SOCKET, option, &value, &length) == 0 ? value : -1;
+}
+
+/* Rung 3: a UDP or SCTP socket connected to itself is legitimate, and common for UDP. A raw socket
+ * shows its protocol where others have their port (raw(7)). */
 static bool is_tcp(int fd)
 {
-    int protocol;
-    socklen_t length = sizeof protocol;
+    int protocol = socket_option(fd, SO_PROTOCOL);
 
-    return syscall(SYS_getsockopt, fd, SOL_SOCKET, SO_PROTOCOL, &protocol, &length) == 0 &&
-           (protocol == IPPROTO_TCP || protocol == IPPROTO_MPTCP);
+    return (protocol == IPPROTO_TCP || protocol == IPPROTO_MPTCP) &&
+           socket_option(fd, SO_TYPE) == SOCK_STREAM;
 }
 
 /* Rung 4: ports alone are not enough. 127.0.0.1:P to 127.0.0.2:P is a connection like any other. */
@@ -67,26 +78,70 @@ static bool leads_back(const struct endpoint *local, struct endpoint destination
 }
 
 /* Rung 5: behind NAT (a published container port, a redirect) the peer can be a real server
- * although its endpoint equals ours. What tells them apart is that a socket connected to itself
- * receives just what it sends:
+ * although its endpoint equals ours. What tells them apart is that a socket connected to itself is
+ * opening or open, and receives just what it sends:
  * - its own SYN, then its own SYN-ACK, since this is a simultaneous open (RFC 9293, 3.5), where a
  *   server sends the SYN-ACK alone;
  * - no more data than it sent;
  * - all the data that was acknowledged (tcpi_bytes_acked counts the SYN too).
  *
- * A connection that is not established yet, or an answer without these counters (Linux 4.19 has
- * them), proves nobody else: a live self-connection is never handed out. */
-static bool peer_is_somebody_else(int fd)
+ * In any other state somebody else has closed or reset the connection, or nothing is left of it, or
+ * the descriptor has been given to another socket while the call was waiting.
+ *
+ * A connection that is not established yet, and counters that the kernel does not fill (all are
+ * there since Linux 4.19; gVisor has the state alone, and qemu-user not even that), prove nobody
+ * else: a live self-connection is never handed out. */
+static bool hears_somebody_else(int fd)
 {
+#define HAS(field) (length >= offsetof(struct tcp_info, field) + sizeof info.field)
     struct tcp_info info;
     socklen_t length = sizeof info;
 
     if (syscall(SYS_getsockopt, fd, IPPROTO_TCP, TCP_INFO, &info, &length) != 0 ||
-        length < offsetof(struct tcp_info, tcpi_bytes_sent) + sizeof info.tcpi_bytes_sent)
+        !HAS(tcpi_total_retrans) || /* the last member of all kernels */
+        info.tcpi_state == TCP_STATE_SYN_SENT || info.tcpi_state == TCP_STATE_SYN_RECV)
         return false;
-    return info.tcpi_state == TCP_STATE_ESTABLISHED &&
-           (info.tcpi_segs_in < 2 || info.tcpi_bytes_received > info.tcpi_bytes_sent ||
-            info.tcpi_bytes_acked > info.tcpi_bytes_received + 1);
+    return info.tcpi_state != TCP_STATE_ESTABLISHED ||
+           (HAS(tcpi_segs_in) && info.tcpi_segs_in == 1) ||
+           (HAS(tcpi_bytes_sent) && info.tcpi_bytes_received > info.tcpi_bytes_sent) ||
+           (HAS(tcpi_bytes_received) && info.tcpi_bytes_acked > info.tcpi_bytes_received + 1);
+#undef HAS
+}
+
+/* A simultaneous open falls back to TCP (subflow_simultaneous_connect), and then there is no such
+ * option. A server can announce another address before the call returns, by a segment that is hard
+ * to tell from a SYN-ACK. */
+static bool peer_speaks_mptcp(int fd)
+{
+    enum { INFO = 1, FALLBACK = 1 }; /* MPTCP_INFO and a flag of it, in <linux/mptcp.h> since 5.9 */
+    struct {
+        uint8_t counts[8];
+        uint32_t flags;
+    } info; /* the kernel gives no more of it than this */
+    socklen_t length = sizeof info;
+
+    return syscall(SYS_getsockopt, fd, SOL_MPTCP, INFO, &info, &length) == 0 &&
+           (info.flags & FALLBACK) == 0;
+}
+
+/* A handshake may still be going on: another thread of the kernel, or another processor, takes the
+ * segments in. So it gets a moment, but no more: a non-blocking connect() must not wait. */
+static void let_it_settle(int fd)
+{
+    struct pollfd established = {.fd = fd, .events = POLLOUT};
+    const long millisecond[] = {0, 1000000}; /* the kernel's struct timespec */
+
+    syscall(SYS_ppoll, &established, 1, millisecond, NULL, 0);
+}
+
+/* Twice, since the kernel reads the state before it locks the socket to read the counters
+ * (tcp_get_info): a FIN or RST in between is counted, and the state is another the next time. */
+static bool peer_is_somebody_else(int fd)
+{
+    if (hears_somebody_else(fd))
+        return true;
+    let_it_settle(fd);
+    return hears_somebody_else(fd) || peer_speaks_mptcp(fd);
 }
 
 /* The ladder from its second rung on. *local is set where the answer is true. */
@@ -109,11 +164,9 @@ static bool is_self_connection(int fd, const struct endpoint *destination, struc
 static void sever(int fd)
 {
     const struct sockaddr unspecified = {.sa_family = AF_UNSPEC};
-    int pending;
-    socklen_t length = sizeof pending;
 
     if (syscall(SYS_connect, fd, &unspecified, sizeof unspecified) == 0)
-        syscall(SYS_getsockopt, fd, SOL_SOCKET, SO_ERROR, &pending, &length);
+        socket_option(fd, SO_ERROR);
     else
         syscall(SYS_shutdown, fd, SHUT_RDWR);
 }
@@ -123,7 +176,7 @@ ssize_t guard(ssize_t result, const char *call, int fd, const struct sockaddr *d
 {
     struct endpoint remote, local;
 
-    if (settings.mode == MODE_OFF || !connection_began(result) || destination == NULL ||
+    if (!connection_began(result) || destination == NULL ||
         !endpoint_read(&remote, destination, length))
         return result;
 
@@ -140,4 +193,11 @@ ssize_t guard(ssize_t result, const char *call, int fd, const struct sockaddr *d
     }
     errno = error;
     return result;
+}
+
+ssize_t guard_message(ssize_t result, const char *call, int fd, const struct msghdr *message)
+{
+    return connection_began(result)
+               ? guard(result, call, fd, message->msg_name, message->msg_namelen)
+               : result;
 }

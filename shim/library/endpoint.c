@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "endpoint.h"
 
-#include <stddef.h>
+#include "libc.h"
+
 #include <string.h>
 
 /* The kernel takes an IPv6 address that ends before the scope id, which RFC 2133 did not have

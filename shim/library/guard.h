@@ -6,8 +6,8 @@
 #include <sys/types.h>
 
 /* Decides about a call that may have connected `fd` to `destination`, has just returned `result`,
- * and left errno. `destination` is read only where the kernel has accepted it. `call` is the name
- * of the call, for the log.
+ * and left errno. `destination`, of `length` bytes, is read only where the kernel has accepted it.
+ * `call` is the name of the call, for the log.
  *
  * Where the call connected the socket to itself, or began to, the connection is severed and -1
  * returned with errno ECONNREFUSED: the socket is then as after a refused connect(). In every other
@@ -16,5 +16,9 @@
  * Async-signal-safe; no allocation, no lock, no cancellation point. */
 ssize_t guard(ssize_t result, const char *call, int fd, const struct sockaddr *destination,
               socklen_t length);
+
+/* The same for a call that has its destination in `message`, which is read only where the kernel
+ * has accepted it, too. */
+ssize_t guard_message(ssize_t result, const char *call, int fd, const struct msghdr *message);
 
 #endif

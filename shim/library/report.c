@@ -3,15 +3,13 @@
 
 #include "settings.h"
 
-#include <errno.h>
+#include "libc.h"
+
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdint.h>
-#include <string.h>
-#include <sys/syscall.h>
 #include <time.h>
-#include <unistd.h>
 
 /* No part of a line can be longer than here. A pipe takes this many bytes whole (PIPE_BUF,
  * pipe(7)). */
@@ -173,9 +171,9 @@ static void put_endpoint(struct line *line, const struct endpoint *endpoint)
     put_decimal(line, ntohs(endpoint->port), 1);
 }
 
-/* The kernel's signal set, which is not libc's sigset_t: 64 bits; both signals are in the first
- * word. */
-enum { KERNEL_SIGSET_SIZE = 8 };
+/* The kernel's signal set, which is not libc's sigset_t: 64 bits, and 128 on MIPS; both signals are
+ * in the first word. */
+enum { KERNEL_SIGSET_SIZE = _NSIG / 8 };
 union kernel_sigset {
     unsigned long word;
     unsigned char bytes[KERNEL_SIGSET_SIZE];
@@ -211,6 +209,19 @@ static bool takes_a_line(int fd)
     return syscall(SYS_ppoll, &poll_fd, 1, at_once, NULL, KERNEL_SIGSET_SIZE) == 1;
 }
 
+/* A program that was started without descriptor 2 gets it for the next file that it opens, and one
+ * that has closed it, too: a database, say. Standard error is what it was at load, or what was
+ * opened to append, or what has no place that a line could overwrite: a pipe, a terminal. */
+static bool is_standard_error(void)
+{
+    struct file_identity then = settings.stderr_at_load, now = file_identity(STDERR_FILENO);
+    long flags = syscall(SYS_fcntl, STDERR_FILENO, F_GETFL);
+
+    return (now.inode != 0 && now.inode == then.inode && now.device == then.device) ||
+           (flags >= 0 && (flags & O_APPEND) != 0) ||
+           (syscall(SYS_lseek, STDERR_FILENO, 0L, SEEK_CUR) < 0 && errno == ESPIPE);
+}
+
 static void append(const struct line *line)
 {
     int fd = STDERR_FILENO;
@@ -219,6 +230,8 @@ static void append(const struct line *line)
     if (settings.log == LOG_FILE)
         fd = (int)syscall(SYS_openat, AT_FDCWD, settings.log_path,
                           O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY | O_NONBLOCK, 0666);
+    else if (!is_standard_error())
+        return;
     if (takes_a_line(fd))
         write_without_signal(fd, line);
     if (settings.log == LOG_FILE)

@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: MIT */
+#include "command.h"
+
+#include <errno.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static const char default_path[] = "/bin:/usr/bin"; /* execvp(3) */
+
+static bool is_file(const char *name)
+{
+    struct stat status;
+
+    return stat(name, &status) == 0 && S_ISREG(status.st_mode);
+}
+
+/* Returns false where the result would be too long. */
+static bool join(char joined[PATH_MAX], const char *folder, size_t folder_length, const char *name)
+{
+    int length = folder_length == 0
+                     ? snprintf(joined, PATH_MAX, "%s", name)
+                     : snprintf(joined, PATH_MAX, "%.*s/%s", (int)folder_length, folder, name);
+
+    return length < PATH_MAX;
+}
+
+/* A relative name, from another folder. */
+static bool begin_at(char joined[PATH_MAX], const char *folder, const char *name)
+{
+    return name[0] == '/' || folder == NULL ? join(joined, "", 0, name)
+                                            : join(joined, folder, strlen(folder), name);
+}
+
+static int find_by_name(char found[PATH_MAX], const char *name, const char *folder)
+{
+    if (!begin_at(found, folder, name))
+        return ENAMETOOLONG;
+    if (access(found, F_OK) != 0)
+        return ENOENT;
+    return is_file(found) && access(found, X_OK) == 0 ? 0 : EACCES;
+}
+
+int command_find(char found[PATH_MAX], const char *name, const char *path, const char *folder)
+{
+    char candidate[PATH_MAX], in_folder[PATH_MAX];
+    int error = ENOENT;
+
+    if (strchr(name, '/') != NULL)
+        return find_by_name(found, name, folder);
+    if (name[0] == '\0')
+        return ENOENT;
+    if (path == NULL)
+        path = default_path;
+    for (;;) { /* an empty entry, at the end, too, is the current folder */
+        size_t length = strcspn(path, ":");
+        if (join(in_folder, length > 0 ? path : ".", length > 0 ? length : 1, name) &&
+            begin_at(candidate, folder, in_folder) && is_file(candidate)) {
+            bool executable = access(candidate, X_OK) == 0;
+            if (executable || error == ENOENT)
+                memcpy(found, candidate, PATH_MAX);
+            if (executable)
+                return 0;
+            error = EACCES;
+        }
+        if (path[length] == '\0')
+            return error;
+        path += length + 1;
+    }
+}

@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef NOSELFCONN_COMMAND_H
+#define NOSELFCONN_COMMAND_H
+
+#include <limits.h>
+
+/* Finds what execvp(3) would run for `name`: itself where it has a slash, else the first executable
+ * file of that name in the folders of `path` (NULL: execvp's default). Relative names begin at
+ * `folder`, where that is not NULL.
+ *
+ * Returns 0; ENOENT; EACCES where there is such a file, but not one that can be executed, with the
+ * first of those in `found`; or ENAMETOOLONG. */
+int command_find(char found[PATH_MAX], const char *name, const char *path, const char *folder);
+
+#endif

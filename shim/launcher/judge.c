@@ -1,0 +1,374 @@
+/* SPDX-License-Identifier: MIT */
+#define _GNU_SOURCE /* ST_NOSUID */
+#include "judge.h"
+
+#include "command.h"
+#include "elf.h"
+#include "environment.h"
+#include "loader.h"
+#include "say.h"
+#include "script.h"
+#include "wrapper.h"
+
+#include <elf.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <sys/xattr.h>
+#include <unistd.h>
+
+enum { MOST_SCRIPTS = 5 }; /* whose interpreter is a script (exec_binprm: ELOOP) */
+
+static const char reserve_or_force[] =
+    "Reserve the port instead (noselfconn-audit PORT says how), or run it unprotected: --force";
+static const char force_only[] = "To run it nevertheless: --force";
+
+/* One judgement on its way from the command to the program that runs in the end. What it points to
+ * stays until the end of the process, which is near. */
+struct inquiry {
+    struct judgement *judgement;
+    const struct launch *launch;
+    const char *search; /* PATH, by which env looks for commands */
+    int scripts;
+    /* What is to be judged now: a file, and its arguments with its name first. */
+    const char *path;
+    const char *const *arguments;
+    bool is_over;
+};
+
+__attribute__((format(printf, 4, 5))) static void conclude(struct inquiry *inquiry,
+                                                           enum verdict verdict,
+                                                           const char *what_to_do,
+                                                           const char *format, ...)
+{
+    va_list list;
+
+    inquiry->is_over = true;
+    inquiry->judgement->verdict = verdict;
+    inquiry->judgement->what_to_do = what_to_do;
+    inquiry->judgement->status = EXIT_OWN_FAILURE;
+    va_start(list, format);
+    vsnprintf(inquiry->judgement->why, sizeof inquiry->judgement->why, format, list);
+    va_end(list);
+}
+
+/* The file is run by another one: that is to be judged next. */
+static void go_on(struct inquiry *inquiry, const char *path, const char *const *arguments)
+{
+    inquiry->path = path;
+    inquiry->arguments = arguments;
+}
+
+/* Rights that the caller does not have put a process into secure-execution mode, in which the
+ * loader takes no preload by a path, and by its name only setuid libraries (ld.so(8)). Returns what
+ * gives such rights, or NULL. As the kernel sees it: bprm_fill_uid, cap_bprm_creds_from_file. */
+static const char *what_gives_rights(int fd)
+{
+    struct stat status;
+    struct statvfs file_system;
+
+    if (getuid() != geteuid() || getgid() != getegid())
+        return "program for a setuid or setgid caller";
+    if (prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0) == 1 || fstat(fd, &status) != 0 ||
+        (fstatvfs(fd, &file_system) == 0 && (file_system.f_flag & ST_NOSUID) != 0))
+        return NULL;
+    if ((status.st_mode & S_ISUID) != 0 && status.st_uid != geteuid())
+        return "setuid program";
+    if ((status.st_mode & S_ISGID) != 0 && (status.st_mode & S_IXGRP) != 0 &&
+        status.st_gid != getegid())
+        return "setgid program";
+    if (geteuid() != 0 && fgetxattr(fd, "security.capability", NULL, 0) > 0)
+        return "program with file capabilities";
+    return NULL;
+}
+
+static const char *processor(const struct elf *elf)
+{
+    static const struct {
+        uint16_t machine;
+        const char *name;
+    } names[] = {{EM_X86_64, "x86-64"}, {EM_386, "i386"},    {EM_AARCH64, "arm64"},
+                 {EM_ARM, "arm"},       {EM_RISCV, "riscv"}, {EM_PPC64, "ppc64"},
+                 {EM_S390, "s390"},     {EM_MIPS, "mips"}};
+
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        if (names[i].machine == elf->machine)
+            return names[i].name;
+    return "another";
+}
+
+/* Of the executable of this very process. */
+static bool is_own_processor(const struct elf *elf)
+{
+    struct elf own;
+    int fd = open("/proc/self/exe", O_RDONLY | O_CLOEXEC);
+    bool same;
+
+    if (fd < 0)
+        return false;
+    same = elf_read(&own, fd) == ELF_READ && own.machine == elf->machine && own.bits == elf->bits;
+    close(fd);
+    return same;
+}
+
+static bool lacks_a_library(const char *text)
+{
+    return strstr(text, "not found") != NULL ||
+           strstr(text, "error while loading shared libraries") != NULL ||
+           strstr(text, "Error loading shared library") != NULL;
+}
+
+/* The loader is asked itself: it knows best. */
+static void judge_by_loader(struct inquiry *inquiry, const char *path, const struct elf *elf)
+{
+    static struct loader_answer answer;
+    const struct launch *launch = inquiry->launch;
+    char preload[PATH_MAX + 32];
+
+    snprintf(preload, sizeof preload, "%s%s", launch->may_use_bare_name ? "libnoselfconn.so:" : "",
+             launch->library);
+    if (access(elf->interpreter, F_OK) != 0) {
+        conclude(inquiry, NOT_PROTECTED, "Install it; without it the program does not run at all.",
+                 "cannot protect a program whose loader is missing: %s: %s", path,
+                 elf->interpreter);
+    } else if (!loader_is_trusted(elf->interpreter)) {
+        conclude(inquiry, CANNOT_TELL, force_only,
+                 "cannot tell whether this can be protected: %s: its loader, %s, may be written by "
+                 "others than root, and is not asked",
+                 path, elf->interpreter);
+    } else {
+        loader_ask(&answer, elf->interpreter, path, preload, launch->environment);
+        inquiry->judgement->by_bare_name = launch->may_use_bare_name && answer.takes_bare_name;
+        if (answer.takes_path || inquiry->judgement->by_bare_name) {
+            inquiry->is_over = true;
+            inquiry->judgement->verdict = PROTECTED;
+            snprintf(inquiry->judgement->program, PATH_MAX, "%s", path);
+            memcpy(inquiry->judgement->sanitizer, answer.sanitizer, PATH_MAX);
+        } else if (!answer.ran) {
+            conclude(inquiry, NOT_PROTECTED, force_only,
+                     "cannot protect a %d-bit program for another processor (%s): %s: its loader, "
+                     "%s, cannot be run here",
+                     elf->bits, processor(elf), path, elf->interpreter);
+        } else if (is_own_processor(elf) && lacks_a_library(answer.text)) {
+            conclude(inquiry, NOT_PROTECTED, "Install it; without it the program does not run.",
+                     "cannot protect a program that lacks a shared library: %s: its loader, %s, "
+                     "says:\n%s",
+                     path, elf->interpreter, answer.text);
+        } else {
+            conclude(inquiry, NOT_PROTECTED,
+                     "Build and install the library for it, too: make install-library CC=... "
+                     "BUILD=..., as the README says under '32 and 64 bit'.",
+                     "cannot protect a %d-bit program: %s: its loader, %s, does not take %s:\n%s",
+                     elf->bits, path, elf->interpreter, launch->library, answer.text);
+        }
+    }
+}
+
+static void judge_without_loader(struct inquiry *inquiry, const char *path, const struct elf *elf)
+{
+    if (wrapper_is_loader(path) && elf->is_shared_object)
+        conclude(inquiry, CANNOT_TELL, "Name the program itself, or run it nevertheless: --force",
+                 "cannot tell whether this can be protected: %s: it is a loader, and runs another "
+                 "program",
+                 path);
+    else if (wrapper_is_static(path))
+        conclude(
+            inquiry, CANNOT_TELL,
+            "Put noselfconn before the command that it starts, or run it nevertheless: --force",
+            "cannot tell whether this can be protected: %s: it is statically linked, but may "
+            "start what is not",
+            path);
+    else
+        conclude(inquiry, NOT_PROTECTED, reserve_or_force,
+                 "cannot protect a statically linked program: %s: no loader runs that could "
+                 "preload a library",
+                 path);
+}
+
+static void judge_elf(struct inquiry *inquiry, const char *path, int fd, const struct elf *elf)
+{
+    const char *privileged = what_gives_rights(fd);
+
+    if (elf->is_go && !wrapper_is_static(path))
+        conclude(inquiry, NOT_PROTECTED,
+                 "It looks for self-connections by itself, unless it binds a local port. To run it "
+                 "nevertheless: --force",
+                 "cannot protect a Go program: %s: Go makes its system calls itself, not through "
+                 "libc",
+                 path);
+    else if (!elf->has_interpreter)
+        judge_without_loader(inquiry, path, elf);
+    else if (privileged != NULL)
+        conclude(inquiry, NOT_PROTECTED, reserve_or_force,
+                 "cannot protect a %s: %s: for it the loader ignores LD_PRELOAD", privileged, path);
+    else
+        judge_by_loader(inquiry, path, elf);
+}
+
+/* What a terminal would not show. */
+static void show(char *shown, size_t size, const char *text)
+{
+    size_t used = 0;
+
+    for (; *text != '\0' && used + 5 < size; text++) {
+        if (*text == '\r')
+            used += (size_t)snprintf(shown + used, size - used, "\\r");
+        else if ((unsigned char)*text < ' ' || *text == 0x7f)
+            used += (size_t)snprintf(shown + used, size - used, "\\x%02x", (unsigned char)*text);
+        else
+            shown[used++] = *text;
+    }
+    shown[used] = '\0';
+}
+
+/* By its interpreter, whose name is relative to the current folder: the kernel knows no PATH. */
+static void judge_script(struct inquiry *inquiry, const char *path, const struct script *script)
+{
+    const char **arguments = allocate(4 * sizeof *arguments);
+    size_t count = 0;
+    char shown[4 * SCRIPT_LINE];
+
+    arguments[count++] = script->interpreter;
+    if (script->argument[0] != '\0')
+        arguments[count++] = script->argument;
+    arguments[count++] = path;
+    arguments[count] = NULL;
+    show(shown, sizeof shown, script->interpreter);
+    if (++inquiry->scripts > MOST_SCRIPTS) {
+        conclude(inquiry, NOT_PROTECTED, "Name a program in its first line.",
+                 "cannot protect a script whose interpreters are scripts without end: %s", path);
+    } else if (access(script->interpreter, F_OK) != 0) {
+        conclude(inquiry, NOT_PROTECTED,
+                 strchr(script->interpreter, '\r') != NULL
+                     ? "Its lines end with a carriage return (\\r): remove those."
+                     : "Install it.",
+                 "cannot protect a script whose interpreter is missing: %s: #!%s", path, shown);
+    } else if (access(script->interpreter, X_OK) != 0) {
+        conclude(inquiry, NOT_PROTECTED, "Name a program in its first line.",
+                 "not an executable file: %s, the interpreter of %s", shown, path);
+        inquiry->judgement->status = EXIT_NOT_EXECUTABLE;
+    } else {
+        go_on(inquiry, script->interpreter, arguments);
+    }
+}
+
+/* env(1) hands the environment on, unless it is told not to. */
+static void judge_env(struct inquiry *inquiry, const char *path, int fd, const struct elf *elf)
+{
+    struct env *env = allocate(sizeof *env);
+    char *found = allocate(PATH_MAX);
+
+    switch (env_read(env, inquiry->arguments + 1)) {
+    case ENV_NO_COMMAND: judge_elf(inquiry, path, fd, elf); return;
+    case ENV_UNCLEAR:
+        conclude(inquiry, CANNOT_TELL, "Name the command itself, or run it nevertheless: --force",
+                 "cannot tell what env runs: its options are not all known here, or depend on "
+                 "variables");
+        return;
+    case ENV_DROPS:
+        conclude(inquiry, NOT_PROTECTED, "Put noselfconn after env: env ... noselfconn COMMAND",
+                 inquiry->scripts > 0
+                     ? "cannot protect a script whose first line empties the environment of %s"
+                     : "cannot protect what env runs without this LD_PRELOAD: %s",
+                 env->command);
+        return;
+    case ENV_RUNS: break;
+    }
+    if (env->path != NULL)
+        inquiry->search = env->path;
+    if (command_find(found, env->command, inquiry->search, env->folder) != 0)
+        conclude(inquiry, NOT_PROTECTED, "Install it.", "cannot protect a %s: %s",
+                 inquiry->scripts > 0 ? "script whose interpreter is missing"
+                                      : "command that env does not find",
+                 env->command);
+    else
+        go_on(inquiry, found, env->arguments);
+}
+
+/* What the kernel cannot run itself: it is for the program that it was told of for such files
+ * (binfmt_misc), or for the shell, as by execvp(3). */
+static void judge_other(struct inquiry *inquiry, const char *path, const char *head, size_t size)
+{
+    static const char *const shell[] = {"sh", NULL};
+
+    if (memchr(head, '\0', size) != NULL || wrapper_has_binfmt(path, head, size)) {
+        conclude(inquiry, CANNOT_TELL,
+                 "Name the program that runs such files, or run it nevertheless: --force",
+                 "cannot tell whether this can be protected: %s: neither a program nor a script, "
+                 "but the kernel may know what runs it (binfmt_misc)",
+                 path);
+        return;
+    }
+    inquiry->judgement->is_text = true;
+    go_on(inquiry, "/bin/sh", shell);
+}
+
+static void judge_open_file(struct inquiry *inquiry, const char *path, int fd)
+{
+    struct script *script = allocate(sizeof *script);
+    struct elf *elf = allocate(sizeof *elf);
+    char head[SCRIPT_LINE];
+    ssize_t size = pread(fd, head, sizeof head, 0);
+    const struct wrapper *wrapper;
+
+    switch (elf_read(elf, fd)) {
+    case ELF_BROKEN:
+        conclude(inquiry, CANNOT_TELL, force_only,
+                 "cannot tell whether this can be protected: %s: it is a broken program", path);
+        return;
+    case ELF_READ:
+        wrapper = wrapper_find(path, inquiry->arguments);
+        if (wrapper != NULL)
+            conclude(inquiry, wrapper->is_unclear ? CANNOT_TELL : NOT_PROTECTED,
+                     wrapper->what_to_do, "%s what %s runs: %s",
+                     wrapper->is_unclear ? "cannot tell about" : "cannot protect", path,
+                     wrapper->why);
+        else if (wrapper_is_env(path))
+            judge_env(inquiry, path, fd, elf);
+        else
+            judge_elf(inquiry, path, fd, elf);
+        return;
+    case ELF_NONE: break;
+    }
+    switch (size < 0 ? SCRIPT_BROKEN : script_read(script, head, (size_t)size)) {
+    case SCRIPT_READ: judge_script(inquiry, path, script); return;
+    case SCRIPT_BROKEN:
+        conclude(inquiry, NOT_PROTECTED, "Name one in its first line, after #!",
+                 "cannot protect a script without an interpreter: %s", path);
+        return;
+    case SCRIPT_NONE: judge_other(inquiry, path, head, (size_t)size); return;
+    }
+}
+
+static void judge_file(struct inquiry *inquiry, const char *path)
+{
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+
+    if (fd < 0) {
+        conclude(inquiry, CANNOT_TELL, force_only,
+                 "cannot tell whether this can be protected, for it cannot be read: %s: %s", path,
+                 strerror(errno));
+        return;
+    }
+    judge_open_file(inquiry, path, fd);
+    close(fd);
+}
+
+void judge(struct judgement *judgement, const struct launch *launch, const char *path,
+           const char *const *arguments)
+{
+    struct inquiry inquiry = {.judgement = judgement,
+                              .launch = launch,
+                              .search = environment_get(launch->environment, "PATH"),
+                              .path = path,
+                              .arguments = arguments};
+
+    *judgement = (struct judgement){.verdict = CANNOT_TELL};
+    while (!inquiry.is_over)
+        judge_file(&inquiry, inquiry.path);
+}

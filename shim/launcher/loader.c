@@ -1,0 +1,120 @@
+/* SPDX-License-Identifier: MIT */
+#define _GNU_SOURCE /* pipe2 */
+#include "loader.h"
+
+#include "environment.h"
+#include "say.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+enum { MOST_SECONDS = 10 }; /* for a file that keeps the loader busy */
+
+bool loader_is_trusted(const char *loader)
+{
+    struct stat status, top;
+
+    /* In a user namespace that does not know root, its files show another owner, as / does. */
+    return stat(loader, &status) == 0 && stat("/", &top) == 0 &&
+           (status.st_uid == 0 || status.st_uid == top.st_uid) && (status.st_mode & 022) == 0;
+}
+
+/* Of the caller's environment only what decides where libraries are looked for. */
+static void run_loader(const char *loader, const char *program, const char *list,
+                       char *const *environment)
+{
+    const struct rlimit limit = {.rlim_cur = MOST_SECONDS, .rlim_max = MOST_SECONDS};
+    char here[PATH_MAX + 2], preload[PATH_MAX + 64], path[32768];
+    char *const arguments[] = {(char *)loader, (char *)"--list", here, NULL};
+    char *its_environment[] = {preload, NULL, NULL};
+    const char *search = environment_get(environment, "LD_LIBRARY_PATH");
+
+    /* A name without a slash would be looked for among the libraries. */
+    snprintf(here, sizeof here, "%s%s", strchr(program, '/') != NULL ? "" : "./", program);
+    snprintf(preload, sizeof preload, "LD_PRELOAD=%s", list);
+    if (search != NULL) {
+        snprintf(path, sizeof path, "LD_LIBRARY_PATH=%s", search);
+        its_environment[1] = path;
+    }
+    setrlimit(RLIMIT_CPU, &limit);
+    execve(loader, arguments, its_environment);
+    _exit(EXIT_NOT_FOUND);
+}
+
+/* What does not fit is read all the same, so that the loader can end. */
+static void read_all(int fd, char *text, size_t size)
+{
+    char rest[512];
+    size_t used = 0;
+    ssize_t got;
+
+    do {
+        const size_t room = size - 1 - used;
+
+        got = room > 0 ? read(fd, text + used, room) : read(fd, rest, sizeof rest);
+        if (got > 0 && room > 0)
+            used += (size_t)got;
+    } while (got > 0 || (got < 0 && errno == EINTR));
+    text[used] = '\0';
+}
+
+/* Whether a line of the list begins so, after its tabulator. */
+static bool lists(const char *text, const char *name, const char *then)
+{
+    const size_t length = strlen(name);
+
+    for (const char *at = text; (at = strstr(at, name)) != NULL; at++)
+        if (at > text && at[-1] == '\t' && strncmp(at + length, then, strlen(then)) == 0)
+            return true;
+    return false;
+}
+
+/* The path in a line "libasan.so.8 => /lib/.../libasan.so.8 (0x...)", if there is one. */
+static void find_sanitizer(struct loader_answer *answer)
+{
+    const char *line = strstr(answer->text, "\tlibasan.so.");
+    const char *path = line != NULL ? strstr(line, " => /") : NULL;
+
+    if (path == NULL || memchr(line, '\n', (size_t)(path - line)) != NULL)
+        return;
+    path += strlen(" => ");
+    snprintf(answer->sanitizer, sizeof answer->sanitizer, "%.*s", (int)strcspn(path, " \n"), path);
+}
+
+void loader_ask(struct loader_answer *answer, const char *loader, const char *program,
+                const char *preload, char *const *environment)
+{
+    const char *library = strchr(preload, '/');
+    int ends[2], status = 0;
+    pid_t child;
+
+    *answer = (struct loader_answer){.ran = false};
+    if (access(loader, X_OK) != 0 || pipe2(ends, O_CLOEXEC) != 0)
+        return;
+    child = fork();
+    if (child < 0)
+        fail(EXIT_OWN_FAILURE, NULL, "cannot start a process: %s", strerror(errno));
+    if (child == 0) {
+        if (dup2(ends[1], STDOUT_FILENO) < 0 || dup2(ends[1], STDERR_FILENO) < 0)
+            _exit(EXIT_OWN_FAILURE);
+        run_loader(loader, program, preload, environment);
+    }
+    close(ends[1]);
+    read_all(ends[0], answer->text, sizeof answer->text);
+    close(ends[0]);
+    while (waitpid(child, &status, 0) < 0 && errno == EINTR)
+        ;
+    answer->ran =
+        !(WIFEXITED(status) && WEXITSTATUS(status) == EXIT_NOT_FOUND && answer->text[0] == '\0');
+    answer->takes_bare_name = lists(answer->text, "libnoselfconn.so", " => ");
+    answer->takes_path = lists(answer->text, library, " ");
+    find_sanitizer(answer);
+}

@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef NOSELFCONN_PROVE_H
+#define NOSELFCONN_PROVE_H
+
+/* The option by which this program, with the library preloaded, is told to connect to itself. */
+#define PROVE_OPTION "--connect-to-itself"
+
+/* Lets a real self-connection be made without the library, by a system call of its own, and then by
+ * a child in `environment`, which has the library in LD_PRELOAD. Both leave nothing behind. Says
+ * what came of it and returns the exit status: 0 where the second was refused. */
+int prove(const char *library, char *const *environment);
+
+/* What the child does. Returns its exit status. */
+int prove_as_child(void);
+
+#endif

@@ -1,0 +1,163 @@
+/* SPDX-License-Identifier: MIT */
+#include "wrapper.h"
+
+#include <dirent.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const char after_it[] = "Put noselfconn after it: sudo noselfconn COMMAND";
+
+static const struct wrapper wrappers[] = {
+    {"sudo", NULL, false, "it empties the environment", after_it},
+    {"doas", NULL, false, "it empties the environment",
+     "Put noselfconn after it: doas noselfconn COMMAND"},
+    {"pkexec", NULL, false, "it empties the environment",
+     "Put noselfconn after it: pkexec noselfconn COMMAND"},
+    {"su", "- -l --login", false, "a login empties the environment",
+     "Put noselfconn after it: su - USER -c 'noselfconn COMMAND'"},
+    {"runuser", "- -l --login", false, "a login empties the environment",
+     "Put noselfconn after it: runuser - USER -c 'noselfconn COMMAND'"},
+    {"setpriv", "--reset-env", false, "--reset-env empties the environment",
+     "Put noselfconn after it: setpriv ... noselfconn COMMAND"},
+    {"systemd-run", NULL, false, "the service manager starts it, with an environment of its own",
+     "Put noselfconn after it: systemd-run ... noselfconn COMMAND"},
+    {"chroot", NULL, true, "it finds the library only where the new root has it, too",
+     "Install it there, and put noselfconn after it: chroot FOLDER noselfconn COMMAND"},
+};
+
+static const char *base_name(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+
+    return slash != NULL ? slash + 1 : path;
+}
+
+/* Whether `word` is one of those in a list that is separated by spaces. */
+static bool is_one_of(const char *word, const char *list)
+{
+    size_t length = strlen(word);
+
+    while (*list != '\0') {
+        size_t size = strcspn(list, " ");
+        if (size == length && memcmp(list, word, size) == 0)
+            return true;
+        list += size;
+        list += *list == ' ';
+    }
+    return false;
+}
+
+static bool has_option(const char *const *arguments, const char *options)
+{
+    for (arguments++; *arguments != NULL && strcmp(*arguments, "--") != 0; arguments++)
+        if (is_one_of(*arguments, options))
+            return true;
+    return false;
+}
+
+const struct wrapper *wrapper_find(const char *path, const char *const *arguments)
+{
+    for (size_t i = 0; i < sizeof wrappers / sizeof *wrappers; i++)
+        if (strcmp(base_name(path), wrappers[i].name) == 0 &&
+            (wrappers[i].options == NULL || has_option(arguments, wrappers[i].options)))
+            return &wrappers[i];
+    return NULL;
+}
+
+bool wrapper_is_env(const char *path)
+{
+    return strcmp(base_name(path), "env") == 0;
+}
+
+bool wrapper_is_loader(const char *path)
+{
+    const char *name = base_name(path);
+
+    return strncmp(name, "ld", 2) == 0 && strstr(name, ".so") != NULL;
+}
+
+bool wrapper_is_static(const char *path)
+{
+    return is_one_of(base_name(path), "busybox toybox gosu su-exec tini-static dumb-init");
+}
+
+/* One entry of binfmt_misc (Documentation/admin-guide/binfmt-misc.rst in Linux). */
+struct binfmt {
+    bool is_enabled;
+    size_t offset, size, mask_size;
+    unsigned char magic[128], mask[128];
+    char extension[64];
+};
+
+static size_t read_hexadecimal(unsigned char *bytes, size_t most, const char *text)
+{
+    size_t size = 0;
+    unsigned value;
+
+    for (; size < most && sscanf(text, "%2x", &value) == 1; text += 2)
+        bytes[size++] = (unsigned char)value;
+    return size;
+}
+
+static bool read_binfmt(struct binfmt *format, const char *name)
+{
+    char path[512], line[512];
+    FILE *file;
+
+    snprintf(path, sizeof path, "/proc/sys/fs/binfmt_misc/%s", name);
+    file = fopen(path, "re");
+    if (file == NULL)
+        return false;
+    *format = (struct binfmt){.is_enabled = false};
+    while (fgets(line, sizeof line, file) != NULL) {
+        line[strcspn(line, "\n")] = '\0';
+        if (strcmp(line, "enabled") == 0)
+            format->is_enabled = true;
+        else if (strncmp(line, "offset ", 7) == 0)
+            format->offset = strtoul(line + 7, NULL, 10);
+        else if (strncmp(line, "magic ", 6) == 0)
+            format->size = read_hexadecimal(format->magic, sizeof format->magic, line + 6);
+        else if (strncmp(line, "mask ", 5) == 0)
+            format->mask_size = read_hexadecimal(format->mask, sizeof format->mask, line + 5);
+        else if (strncmp(line, "extension .", 11) == 0)
+            snprintf(format->extension, sizeof format->extension, "%.60s", line + 10);
+    }
+    fclose(file);
+    return format->is_enabled;
+}
+
+static bool has_magic(const struct binfmt *format, const char *head, size_t size)
+{
+    if (format->size == 0 || format->offset > size || format->size > size - format->offset)
+        return false;
+    for (size_t i = 0; i < format->size; i++) {
+        unsigned char mask = i < format->mask_size ? format->mask[i] : 0xff;
+        if ((((unsigned char)head[format->offset + i] ^ format->magic[i]) & mask) != 0)
+            return false;
+    }
+    return true;
+}
+
+static bool has_extension(const struct binfmt *format, const char *path)
+{
+    const char *dot = strrchr(base_name(path), '.');
+
+    return format->extension[0] != '\0' && dot != NULL && strcmp(dot, format->extension) == 0;
+}
+
+bool wrapper_has_binfmt(const char *path, const char *head, size_t size)
+{
+    DIR *folder = opendir("/proc/sys/fs/binfmt_misc");
+    const struct dirent *entry;
+    struct binfmt format;
+    bool found = false;
+
+    while (folder != NULL && !found && (entry = readdir(folder)) != NULL)
+        found = entry->d_name[0] != '.' && strcmp(entry->d_name, "register") != 0 &&
+                strcmp(entry->d_name, "status") != 0 && read_binfmt(&format, entry->d_name) &&
+                (has_magic(&format, head, size) || has_extension(&format, path));
+    if (folder != NULL)
+        closedir(folder);
+    return found;
+}

@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: MIT */
+/* Another preload that interposes connect(), and calls the next definition. */
+#include <dlfcn.h>
+#include <stdint.h>
+#include <sys/socket.h>
+
+typedef int connect_function(int fd, const struct sockaddr *destination, socklen_t length);
+
+int connect(int fd, const struct sockaddr *destination, socklen_t length)
+{
+    connect_function *next = (connect_function *)(uintptr_t)dlsym(RTLD_NEXT, "connect");
+
+    return next(fd, destination, length);
+}

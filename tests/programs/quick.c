@@ -1,0 +1,153 @@
+/* SPDX-License-Identifier: MIT */
+/* Connects from a port to the same port of ADDRESS, then from the next to the next and so on, COUNT
+ * times from PORT on (so that neither a late segment nor what NAT remembers of one connection meets
+ * another). A redirect of these ports leads to a server of this program on port 49000 that does not
+ * wait to be spoken to; with --direct the client connects to that one:
+ *
+ *     quick [--direct] [--nonblock] [--protocol mptcp] BEHAVIOUR ADDRESS PORT COUNT
+ *     -> connects N refused N heard N
+ *
+ * BEHAVIOUR: close (at once), line (is said, then closed), reset, half-close (the answer is a line
+ * later), delay or pause (the line comes after 2 or 600 ms). `heard` are the lines that have
+ * arrived. */
+#include "common.h"
+
+#include <fcntl.h>
+#include <getopt.h>
+#include <signal.h>
+#include <sys/prctl.h>
+
+static const char line[] = "welcome\n";
+static struct sockaddr_storage source, destination, server_address;
+static socklen_t length;
+static bool nonblocking, direct;
+static int protocol = IPPROTO_TCP;
+
+static void say(int fd)
+{
+    (void)!send(fd, line, sizeof line - 1, MSG_NOSIGNAL);
+}
+
+static void behave(int fd, const char *behaviour)
+{
+    char byte;
+
+    if (strcmp(behaviour, "reset") == 0) {
+        close_at_once(fd);
+        return;
+    }
+    if (strcmp(behaviour, "half-close") == 0) {
+        say(fd);
+        shutdown(fd, SHUT_WR);
+        (void)!recv(fd, &byte, 1, 0);
+    } else if (strcmp(behaviour, "line") == 0) {
+        say(fd);
+    } else if (strcmp(behaviour, "delay") == 0 || strcmp(behaviour, "pause") == 0) {
+        poll(NULL, 0, strcmp(behaviour, "delay") == 0 ? 2 : 600);
+        say(fd);
+        (void)!recv(fd, &byte, 1, 0);
+    }
+    close(fd);
+}
+
+/* Never sleeps in accept(), so as to be quick. */
+static void serve(int listener, const char *behaviour)
+{
+    must(prctl(PR_SET_PDEATHSIG, SIGKILL), "PR_SET_PDEATHSIG");
+    must(fcntl(listener, F_SETFL, O_NONBLOCK), "O_NONBLOCK");
+    for (;;) {
+        int fd = accept(listener, NULL, NULL);
+        if (fd >= 0)
+            behave(fd, behaviour);
+    }
+}
+
+static int new_socket(void)
+{
+    const int on = 1;
+    int fd = must(socket(destination.ss_family, SOCK_STREAM, protocol), "socket");
+
+    must(setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on), "SO_REUSEADDR");
+    return fd;
+}
+
+/* Returns 0, or the error with which the connection was not made. */
+static int connect_once(int fd)
+{
+    struct pollfd poll_fd = {.fd = fd, .events = POLLOUT};
+    int error;
+    socklen_t size = sizeof error;
+
+    if (connect(fd, (struct sockaddr *)&destination, length) == 0)
+        return 0;
+    if (errno != EINPROGRESS)
+        return errno;
+    must(poll(&poll_fd, 1, 5000), "poll");
+    must(getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &size), "SO_ERROR");
+    return error;
+}
+
+/* MPTCP can wake the program before there is anything to read. */
+static bool hears_the_line(int fd)
+{
+    char heard[sizeof line];
+    struct pollfd poll_fd = {.fd = fd, .events = POLLIN};
+    ssize_t size = -1;
+
+    for (int attempt = 0; attempt < 20; attempt++) {
+        if (must(poll(&poll_fd, 1, 1000), "poll") == 0)
+            return false;
+        size = recv(fd, heard, sizeof heard, MSG_DONTWAIT);
+        if (size >= 0 || errno != EAGAIN)
+            break;
+    }
+    return size == sizeof line - 1;
+}
+
+int main(int argc, char **argv)
+{
+    static const struct option options[] = {{"direct", no_argument, NULL, 'd'},
+                                            {"nonblock", no_argument, NULL, 'n'},
+                                            {"protocol", required_argument, NULL, 'P'},
+                                            {0}};
+    int option, listener, refused = 0, heard = 0;
+
+    while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
+        switch (option) {
+        case 'd': direct = true; break;
+        case 'n': nonblocking = true; break;
+        case 'P': protocol = protocol_number(optarg); break;
+        default: return 2;
+        }
+    }
+    if (argc - optind != 4) {
+        fprintf(stderr, "usage: quick [OPTION]... BEHAVIOUR ADDRESS PORT COUNT\n");
+        return 2;
+    }
+    length = parse_address(argv[optind + 1], argv[optind + 2], &destination);
+    parse_address(argv[optind + 1], "49000", &server_address);
+    source = destination;
+    if (direct)
+        destination = server_address;
+    listener = new_socket();
+    must(bind(listener, (struct sockaddr *)&server_address, length), "bind the server");
+    must(listen(listener, 16), "listen");
+    if (must(fork(), "fork") == 0)
+        serve(listener, argv[optind]);
+
+    int first_port = atoi(argv[optind + 2]), count = atoi(argv[optind + 3]);
+    for (int i = 0; i < count; i++) {
+        int fd = new_socket();
+        *port_of(&source) = htons((in_port_t)(first_port + i));
+        if (!direct)
+            *port_of(&destination) = *port_of(&source);
+        must(bind(fd, (struct sockaddr *)&source, length), "bind");
+        if (nonblocking)
+            must(fcntl(fd, F_SETFL, O_NONBLOCK), "O_NONBLOCK");
+        refused += connect_once(fd) == ECONNREFUSED;
+        heard += hears_the_line(fd);
+        close_at_once(fd);
+    }
+    printf("connects %d refused %d heard %d\n", count, refused, heard);
+    return 0;
+}

@@ -1,0 +1,192 @@
+# SPDX-License-Identifier: MIT
+# What developers run: the tests, the proofs and the style checks. Included by ../Makefile.
+
+TEST_CFLAGS = -std=c11 -pthread $(WARNINGS) $(CPPFLAGS) $(CFLAGS)
+TEST_PROGRAMS := $(patsubst tests/programs/%.c,$(BUILD)/tests/%,$(wildcard tests/programs/*.c))
+TEST_OBJECTS := $(patsubst tests/objects/%.c,$(BUILD)/tests/%.so,$(wildcard tests/objects/*.c))
+SCRIPTS = scripts/noselfconn scripts/noselfconn-audit scripts/demo scripts/install-test-tools \
+	scripts/make-deb tests/soak tests/fresh .ci/run
+# Most tests wait more than they compute.
+JOBS = $$(($$(nproc) * 2))
+# Of a library built otherwise: INSTRUMENT holds the compiler's flags for that, OTHER_TESTS leaves out
+# what would no longer hold, the tests of the file as it ships.
+INSTRUMENT =
+OTHER_TESTS =
+# A few tests need real root: no user namespace has the right to steer packets, say.
+ROOT_TESTS = $(if $(filter 0,$(shell id -u)),,$(comma)!root)
+comma = ,
+# GNU parallel would otherwise keep a folder in the user's home.
+BATS = PARALLEL_HOME=$(CURDIR)/build/parallel bats --jobs $(JOBS) --timing
+
+# Processors, by the prefix of Debian's cross compilers: those of every test run, and the others.
+ARCHITECTURES = i686-linux-gnu aarch64-linux-gnu s390x-linux-gnu
+MORE_ARCHITECTURES = arm-linux-gnueabihf riscv64-linux-gnu powerpc64le-linux-gnu \
+	mips64el-linux-gnuabi64
+
+.PHONY: check
+check: all ## run the tests
+	scripts/install-test-tools --check
+	$(MAKE) --no-print-directory test-programs $(ARCHITECTURES:%=architecture-%)
+	@mkdir -p build/parallel
+	$(BATS) --filter-tags '!more-architectures,!deb$(ROOT_TESTS)$(OTHER_TESTS)' tests
+
+.PHONY: check-quick
+check-quick: all ## run the tests but for those that take long: in less than two minutes
+	scripts/install-test-tools --check
+	$(MAKE) --no-print-directory --jobs 4 test-programs $(ARCHITECTURES:%=architecture-%)
+	@mkdir -p build/parallel
+	$(BATS) --filter-tags '!more-architectures,!deb,!long$(ROOT_TESTS)$(OTHER_TESTS)' \
+		$(filter-out tests/architectures.bats tests/clients.bats tests/natural.bats,$(wildcard tests/*.bats))
+
+.PHONY: check-fresh
+check-fresh: ## run the README's commands in an empty Debian, as root and as an ordinary user; as root
+	scripts/install-test-tools --check fresh
+	tests/fresh
+
+.PHONY: check-arch
+check-arch: ## run the tests of every architecture
+	scripts/install-test-tools --check arch
+	$(MAKE) --no-print-directory $(ARCHITECTURES:%=architecture-%) \
+		$(MORE_ARCHITECTURES:%=architecture-%)
+	@mkdir -p build/parallel
+	$(BATS) tests/architectures.bats
+
+.PHONY: check-deb
+check-deb: all ## test the Debian package, in a new Debian in a folder; as root
+	scripts/install-test-tools --check deb
+	$(MAKE) --no-print-directory test-programs
+	bats --timing --filter-tags deb tests/deb.bats
+
+# An instrumented library cannot be loaded into a program without libc (manners.bats runs one as it ships).
+.PHONY: coverage
+coverage: ## run the tests on an instrumented library: all lines and branches of shim/ are reached
+	scripts/install-test-tools --check proof
+	rm -rf build/coverage
+	mkdir -p build/coverage
+	cp -R shim tests scripts Makefile README.md build/coverage
+	$(MAKE) --no-print-directory -C build/coverage check OTHER_TESTS=',!shipped' \
+		INSTRUMENT='-O0 --coverage -fprofile-update=atomic -fno-exceptions'
+	cd build/coverage && gcovr --filter shim/launcher/ --branches --print-summary
+	cd build/coverage && gcovr --filter shim/library/ --branches --print-summary --fail-under-line 100 \
+		--fail-under-branch 100 --exclude-branches-by-pattern '.*(libc_is_there|syscall != NULL).*'
+
+# For this many seconds, each.
+FUZZ ?= 60
+FUZZ_LIMIT = -max_total_time=$(FUZZ) -print_final_stats=1
+FUZZED = -D_DEFAULT_SOURCE -g -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=undefined
+
+.PHONY: fuzz
+fuzz: ## fuzz the comparing of endpoints, and the reading of programs and scripts; FUZZ=seconds
+	scripts/install-test-tools --check proof
+	$(MAKE) --no-print-directory fuzz-endpoint fuzz-command
+
+.PHONY: fuzz-endpoint fuzz-command
+fuzz-endpoint:
+	@mkdir -p build/fuzz/endpoints
+	clang $(TEST_CFLAGS) $(FUZZED) -o build/fuzz/endpoint tests/fuzz/endpoint.c shim/library/endpoint.c
+	build/fuzz/endpoint -max_len=262 $(FUZZ_LIMIT) build/fuzz/endpoints
+fuzz-command:
+	@mkdir -p build/fuzz/commands
+	clang $(TEST_CFLAGS) $(FUZZED) -o build/fuzz/command tests/fuzz/command.c shim/launcher/elf.c \
+		shim/launcher/script.c
+	build/fuzz/command -max_len=4096 $(FUZZ_LIMIT) build/fuzz/commands
+
+.PHONY: mutants
+mutants: all ## break the library by small changes, and see the tests notice; FILES=names, SAMPLE=number
+	scripts/install-test-tools --check proof
+	$(MAKE) --no-print-directory test-programs
+	tests/mutants $(FILES)
+
+# For this many seconds.
+SOAK ?= 3600
+
+.PHONY: soak
+soak: all $(BUILD)/tests/attempts ## attempt for an hour, while servers come and go; SOAK=seconds
+	tests/soak $(SOAK)
+
+# In a network namespace, so that nothing else is on its loopback.
+ROUNDS ?= 15
+OWN_HOST = unshare --net $(if $(filter 0,$(shell id -u)),,--user --map-root-user)
+
+.PHONY: bench
+bench: all $(BUILD)/tests/empty.so ## measure what it costs, beside other preloads; ROUNDS=number
+	scripts/install-test-tools --check proof
+	@mkdir -p build/bench
+	gcc -D_GNU_SOURCE $(TEST_CFLAGS) -o build/bench/calls tests/bench/calls.c
+	gcc -D_DEFAULT_SOURCE $(TEST_CFLAGS) -fPIC -shared -o build/bench/textbook.so tests/bench/textbook.c
+	$(OWN_HOST) sh -c 'ip link set lo up && tests/bench/bench $(ROUNDS)'
+	PROXYCHAINS_QUIET_MODE=1 hyperfine --shell=none --warmup 3 --style basic true '$(BUILD)/noselfconn true' \
+		'eatmydata true' 'faketime now true' 'torsocks true' 'proxychains4 -q true'
+
+.PHONY: test-programs
+test-programs: $(TEST_PROGRAMS) $(TEST_OBJECTS) $(addprefix build/tests/,dial dial-pie connect-musl \
+	fastopen-musl connect-static connect-asan threads-tsan) bare tsan asan
+
+# The library as it is in a process without dlsym and secure_getenv.
+.PHONY: bare
+bare:
+	$(MAKE) --no-print-directory BUILD=build/bare build/bare/libnoselfconn.so \
+		CPPFLAGS='-Ddlsym=no_dlsym -Dsecure_getenv=no_secure_getenv'
+
+# The library as ThreadSanitizer and AddressSanitizer watch it.
+.PHONY: tsan asan
+tsan:
+	$(MAKE) --no-print-directory BUILD=build/tsan build/tsan/libnoselfconn.so CC=gcc INSTRUMENT='-g -fsanitize=thread'
+asan:
+	$(MAKE) --no-print-directory BUILD=build/asan CC=gcc INSTRUMENT='-g -fsanitize=address'
+
+# The library, and what its contract is tested with, in build/PREFIX/.
+architecture-%:
+	$(MAKE) --no-print-directory CC=$*-gcc BUILD=build/$* build/$*/libnoselfconn.so build/$*/noselfconn \
+		build/$*/tests/connect build/$*/tests/contract build/$*/tests/cancel
+
+$(BUILD)/tests/%: tests/programs/%.c tests/programs/common.h Makefile
+	@mkdir -p $(@D)
+	$(CC) -D_GNU_SOURCE $(TEST_CFLAGS) $(LDFLAGS) -o $@ $< $(LDLIBS)
+
+$(BUILD)/tests/uring: LDLIBS = -luring
+$(BUILD)/tests/no-libc: LDLIBS = -nostdlib -fno-stack-protector -pie -Wl,-z,dynamic-undefined-weak
+
+# The same program built by another COMMAND, as NAME-SUFFIX.
+define OTHER_BUILD # SUFFIX, COMMAND
+build/tests/%-$(1): tests/programs/%.c tests/programs/common.h Makefile
+	@mkdir -p $$(@D)
+	$(2) -D_GNU_SOURCE $$(TEST_CFLAGS) $$(LDFLAGS) -o $$@ $$<
+endef
+$(eval $(call OTHER_BUILD,musl,musl-gcc))
+$(eval $(call OTHER_BUILD,static,musl-gcc -static))
+$(eval $(call OTHER_BUILD,asan,gcc -fsanitize=address))
+$(eval $(call OTHER_BUILD,tsan,gcc -fsanitize=thread))
+
+# As it comes; and with a loader, but without libc.
+build/tests/dial build/tests/dial-pie: tests/programs/dial.go Makefile
+	@mkdir -p $(@D)
+	GO111MODULE=off GOCACHE=$(CURDIR)/build/go $(GO_OPTIONS) go build $(GO_FLAGS) -o $@ $<
+build/tests/dial-pie: GO_OPTIONS = CGO_ENABLED=0
+build/tests/dial-pie: GO_FLAGS = -buildmode=pie
+
+$(BUILD)/tests/%.so: tests/objects/%.c Makefile
+	@mkdir -p $(@D)
+	$(CC) -D_DEFAULT_SOURCE $(TEST_CFLAGS) -fPIC -shared $(LDFLAGS) -o $@ $<
+
+.PHONY: lint
+lint: ## check layout and style: clang-format, clang-tidy, cppcheck, shellcheck, shfmt
+	scripts/install-test-tools --check lint
+	clang-format --dry-run --Werror $(wildcard shim/*/*.[ch] tests/*/*.[ch])
+	clang-tidy --quiet --warnings-as-errors='*' $(LIBRARY_SOURCES) -- -std=c11 -D_DEFAULT_SOURCE $(WARNINGS)
+	clang-tidy --quiet --warnings-as-errors='*' $(LAUNCHER_SOURCES) -- -std=c11 -D_DEFAULT_SOURCE \
+		-DVERSION='"0"' $(WARNINGS)
+	clang-tidy --quiet --warnings-as-errors='*' $(wildcard tests/programs/*.c) tests/bench/calls.c -- \
+		-D_GNU_SOURCE $(TEST_CFLAGS)
+	clang-tidy --quiet --warnings-as-errors='*' $(wildcard tests/objects/*.c tests/fuzz/*.c) \
+		tests/bench/textbook.c -- \
+		-D_DEFAULT_SOURCE $(TEST_CFLAGS)
+	cppcheck --quiet --std=c11 --enable=warning,portability,performance --inline-suppr \
+		--error-exitcode=1 shim tests
+	shellcheck $(SCRIPTS) tests/*.bats tests/*.bash
+	shfmt -i 4 -d $(SCRIPTS)
+	shfmt -i 4 -ln bats -d tests/*.bats tests/*.bash
+	shellcheck scripts/completion.bash
+	shfmt -i 4 -ln bash -d scripts/completion.bash
+	mandoc -T lint -W warning scripts/*.[17]
+

@@ -1,0 +1,434 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: MIT
+# What the launcher says of a command: protected, not protected, or cannot tell; and that it is so.
+
+load helpers
+
+launcher=$root/build/noselfconn
+
+says_protected() { # COMMAND...
+    run -0 --separate-stderr on here "$launcher" --check "$@"
+    assert_output --partial 'can be protected: '
+    assert_equal "$stderr" ''
+}
+
+# Does not run it, and says why and what to do.
+says() { # PATTERN COMMAND...
+    run -125 --separate-stderr on here "$launcher" "${@:2}"
+    assert_equal "$output" ''
+    assert_regex "$stderr" "^noselfconn: $1"
+    [ "$(wc -l <<<"$stderr")" -ge 2 ]
+}
+
+# And with the library in LD_PRELOAD it does connect to itself.
+says_truly() { # PATTERN COMMAND...
+    says "$@"
+    set_source_ports 50000
+    run -0 --separate-stderr protected "${@:2}"
+    assert_connected_to_itself
+    new_host
+}
+
+# Is protected, and is then refused.
+is_refused_under_it() { # COMMAND...
+    set_source_ports 50000
+    run on here "$launcher" "$@"
+    assert_refused
+}
+
+executable() { # NAME [LINE]...: in the test's folder
+    printf '%s\n' "${@:2}" >"$BATS_TEST_TMPDIR/$1"
+    chmod +x "$BATS_TEST_TMPDIR/$1"
+}
+
+@test "a Go program without its note is known by its build information" {
+    local program=$BATS_TEST_TMPDIR/dial
+    GO111MODULE=off GOCACHE=$root/build/go go build -ldflags=-buildid= -o "$program" "$root/tests/programs/dial.go"
+    run -0 readelf --notes "$program"
+    refute_output --partial 'Go '
+    says_truly 'cannot protect a Go program: ' "$program"
+}
+
+@test "commands that drop the environment" {
+    says_truly 'cannot protect what env runs without this LD_PRELOAD: connect' env -i PATH="$PATH" connect 127.0.0.1 50000
+    says_truly 'cannot protect what env runs' env -u LD_PRELOAD connect 127.0.0.1 50000
+    says_truly 'cannot protect what env runs' env -uLD_PRELOAD connect 127.0.0.1 50000
+    says_truly 'cannot protect what env runs' env --unset=LD_PRELOAD connect 127.0.0.1 50000
+    says_truly 'cannot protect what env runs' env --unset LD_PRELOAD connect 127.0.0.1 50000
+    says_truly 'cannot protect what env runs' env LD_PRELOAD= connect 127.0.0.1 50000
+    says_truly 'cannot protect what env runs' env - PATH="$PATH" connect 127.0.0.1 50000
+    says_truly 'cannot protect what env runs' env -S "-i PATH=$PATH connect 127.0.0.1 50000"
+    says_truly 'cannot protect what .*setpriv runs: --reset-env' \
+        setpriv --reset-env "$root/build/tests/connect" 127.0.0.1 50000
+}
+
+# bats test_tags=root
+@test "sudo and su with a login drop it, too, and it says where to put the launcher" {
+    says_truly 'cannot protect what .*/sudo runs' sudo "$root/build/tests/connect" 127.0.0.1 50000
+    says 'cannot protect what .*/sudo runs' sudo true
+    assert_regex "$stderr" 'Put noselfconn after it: sudo noselfconn COMMAND'
+    set_source_ports 50000
+    run --separate-stderr on here sudo "$launcher" "$root/build/tests/connect" 127.0.0.1 50000
+    assert_refused
+    says_truly 'cannot protect what .*/su runs' su - root -c "$root/build/tests/connect 127.0.0.1 50000"
+}
+
+@test "what env hands on is judged by the command that it runs" {
+    is_refused_under_it env NAME=value connect 127.0.0.1 50000
+    is_refused_under_it env -u OTHER -C / connect 127.0.0.1 50000
+    says_protected env
+    says 'cannot protect a statically linked program' env NAME=value connect-static
+    says 'cannot protect a command that env does not find: nonexistent' env nonexistent
+    says 'cannot protect a command that env does not find: connect' env PATH=/nonexistent connect
+    says 'cannot tell what env runs' env --unknown-option true
+    # shellcheck disable=SC2016 # for env
+    says 'cannot tell what env runs' env -S '${SHELL} -c true'
+}
+
+@test "scripts whose first line goes through env" {
+    local line
+    for line in '#!/usr/bin/env -Spython3 -u' '#!/usr/bin/env --split-string=python3 -u' \
+        '#!/usr/bin/env -S -u VARIABLE python3' '#!/usr/bin/env -S -C / python3' '#!/usr/bin/env -vS python3' \
+        "#!/usr/bin/env -S 'python3' \"-u\"" '#!/usr/bin/env python3' '#! /usr/bin/env python3 '; do
+        executable script "$line" 'print("ran")'
+        says_protected "$BATS_TEST_TMPDIR/script"
+        run -0 --separate-stderr on here "$launcher" "$BATS_TEST_TMPDIR/script"
+        assert_output ran
+    done
+    for line in '-uLD_PRELOAD' '--unset=LD_PRELOAD' 'LD_PRELOAD=' '-iS'; do
+        executable script "#!/usr/bin/env -S $line python3"
+        [ "$line" != -iS ] || executable script '#!/usr/bin/env -iS python3'
+        says 'cannot protect a script whose first line empties the environment' "$BATS_TEST_TMPDIR/script"
+        run -0 protected "$BATS_TEST_TMPDIR/script" # it runs, without
+    done
+    executable script '#!/usr/bin/env python3 -u' # one word, for env
+    says 'cannot protect a script whose interpreter is missing: python3 -u' "$BATS_TEST_TMPDIR/script"
+    run -127 "$BATS_TEST_TMPDIR/script"
+}
+
+# What env does with each line is seen by running it; what the launcher says, beside it.
+@test "every option of env that is known is read as env reads it" {
+    local line
+    for line in '"python3" -u' "'python3' -u" 'python3 # a comment' '-- python3' '--chdir=/ python3' '--chdir / python3' \
+        '-C/ python3' '-uX python3' '-u X python3' '--unset=X python3' '--unset X python3' '--debug python3' '-v python3' \
+        '--block-signal=USR1 python3' '--default-signal=USR1 python3' '--ignore-signal=USR1 python3' \
+        '--list-signal-handling python3' 'A=1 B=2 python3' '"pyth"'"'on3'" '-S python3' '--split-string=python3' \
+        '	python3	-u	' '"A=a b" python3' '"A=\"\$\#\\" python3' "A='\\\\\\' \\x' python3" '"A=\t\n\_" python3'; do
+        executable script "#!/usr/bin/env -S $line" 'print("ran")'
+        run -0 --separate-stderr "$BATS_TEST_TMPDIR/script"
+        assert_output ran
+        run -0 --separate-stderr "$launcher" --check "$BATS_TEST_TMPDIR/script"
+        assert_output --regexp "^can be protected: .*/script, in [^ ]*/python3[^ ]*, by "
+        run -0 --separate-stderr "$launcher" "$BATS_TEST_TMPDIR/script"
+        assert_output ran
+    done
+}
+
+@test "what env does not understand, and what depends on a variable, is not guessed" {
+    local line
+    # shellcheck disable=SC2016 # for env
+    for line in '-0 python3' '--null python3' '-x python3' '--unknown python3' "'python3" '"python3' 'py\qthon3' \
+        '${PYTHON} x' 'python3\_-u' '-u' '-C' '-S' '--unset' '--chdir' '--split-string' '-S "x' '-vx python3'; do
+        run -125 --separate-stderr "$launcher" env -S "$line"
+        assert_regex "$stderr" '^noselfconn: cannot tell what env runs: '
+    done
+    # More words than it reads, and longer ones.
+    run -125 "$launcher" env -S "$(printf 'A=%d ' {1..100}) python3"
+    assert_output --partial 'cannot tell what env runs: '
+    run -125 "$launcher" env -S "A=$(printf '%05000d' 0) python3"
+    assert_output --partial 'cannot tell what env runs: '
+    # shellcheck disable=SC2046 # many words
+    run -125 "$launcher" env $(printf 'A=%d ' {1..100}) python3
+    assert_output --partial 'cannot tell what env runs: '
+}
+
+@test "the first line is read as far as the kernel reads it" {
+    local name padding
+    # 256 bytes: the last that is seen of a name that ends there, and one more.
+    padding=$(printf '%0250d' 0 | tr 0 /)
+    executable script "#!${padding:0:245}/bin/sh" 'echo ran'
+    run -0 "$BATS_TEST_TMPDIR/script"
+    run -0 "$launcher" "$BATS_TEST_TMPDIR/script"
+    assert_output ran
+    executable script "#!${padding:0:250}/bin/sh" 'echo ran'
+    says 'cannot protect a script without an interpreter: ' "$BATS_TEST_TMPDIR/script"
+    for name in ' /bin/sh' '	/bin/sh	-e ' '/bin/sh'; do
+        executable script "#!$name" 'echo ran'
+        run -0 "$launcher" "$BATS_TEST_TMPDIR/script"
+        assert_output ran
+    done
+    # One line, without an end.
+    printf '#!/bin/true' >"$BATS_TEST_TMPDIR/script"
+    run -0 "$launcher" "$BATS_TEST_TMPDIR/script"
+    for name in '' ' ' '	'; do
+        executable script "#!$name" 'echo ran'
+        says 'cannot protect a script without an interpreter: ' "$BATS_TEST_TMPDIR/script"
+    done
+    # Of an argument that is cut, the kernel passes what it sees.
+    executable script "#!/bin/echo $(printf '%0300d' 0)"
+    run -0 "$BATS_TEST_TMPDIR/script"
+    expected=$output
+    run -0 "$launcher" "$BATS_TEST_TMPDIR/script"
+    assert_output "$expected"
+}
+
+@test "a name that is too long, an empty name, and a command without PATH" {
+    run -126 "$launcher" "/$(printf '%05000d' 0)"
+    assert_output --partial 'the name is too long'
+    run -127 "$launcher" ''
+    run -0 env -u PATH "$launcher" true
+    PATH=/nonexistent run -127 "$launcher" true
+}
+
+@test "-h is --help" {
+    run -0 "$launcher" -h
+    assert_line --index 0 'usage: noselfconn [OPTION]... [--] COMMAND [ARG]...'
+}
+
+@test "a script whose interpreter is sudo" {
+    executable sudo
+    cp /bin/true "$BATS_TEST_TMPDIR/sudo"
+    executable script "#!$BATS_TEST_TMPDIR/sudo"
+    says 'cannot protect what .*/sudo runs: it empties the environment' "$BATS_TEST_TMPDIR/script"
+}
+
+@test "an interpreter that is not executable is 126, as by the kernel" {
+    touch "$BATS_TEST_TMPDIR/interpreter"
+    executable script "#!$BATS_TEST_TMPDIR/interpreter"
+    run -126 env "$BATS_TEST_TMPDIR/script"
+    run -126 --separate-stderr "$launcher" "$BATS_TEST_TMPDIR/script"
+    assert_regex "$stderr" 'not an executable file: .*/interpreter, the interpreter of '
+    run -126 "$launcher" --force "$BATS_TEST_TMPDIR/script"
+}
+
+@test "the name of an interpreter is relative to the current folder, and is not looked for in PATH" {
+    cd "$BATS_TEST_TMPDIR"
+    executable script '#!python3' 'print("ran")'
+    says 'cannot protect a script whose interpreter is missing: .*: #!python3' ./script
+    ln -s "$(command -v python3)" python3
+    run -0 "$launcher" ./script
+    assert_output ran
+}
+
+@test "a carriage return at the end of the first line is shown" {
+    executable script $'#!/bin/sh\r'
+    says 'cannot protect a script whose interpreter is missing: .*: #!/bin/sh\\r' "$BATS_TEST_TMPDIR/script"
+    assert_regex "$stderr" 'remove those'
+}
+
+# A user namespace has a list of its own since Linux 6.7: that of the machine stays as it is.
+@test "what the kernel gives to a program that it was told of is not given to the shell" {
+    local inside='
+        mount -t binfmt_misc binfmt_misc /proc/sys/fs/binfmt_misc
+        echo ":letters:E::letters::/bin/cat:" >/proc/sys/fs/binfmt_misc/register
+        echo ":bytes:M::noselfconn test::/bin/cat:" >/proc/sys/fs/binfmt_misc/register
+        "$@"'
+    executable text.letters 'echo wrong'
+    executable magic 'noselfconn test' 'echo wrong'
+    executable other 'echo right'
+    for file in text.letters magic; do
+        run -125 on here unshare --user --map-root-user --mount sh -c "$inside" sh "$launcher" "$BATS_TEST_TMPDIR/$file"
+        assert_output --partial 'cannot tell whether this can be protected: '
+        run -0 on here unshare --user --map-root-user --mount sh -c "$inside" sh "$launcher" --force "$BATS_TEST_TMPDIR/$file"
+        assert_line 'echo wrong' # by cat
+    done
+    run -0 on here unshare --user --map-root-user --mount sh -c "$inside" sh "$launcher" "$BATS_TEST_TMPDIR/other"
+    assert_output right
+    printf 'MZ\0\0' >"$BATS_TEST_TMPDIR/program.exe"
+    chmod +x "$BATS_TEST_TMPDIR/program.exe"
+    says 'cannot tell whether this can be protected: .*binfmt_misc' "$BATS_TEST_TMPDIR/program.exe"
+    run -126 "$launcher" --force "$BATS_TEST_TMPDIR/program.exe"
+}
+
+@test "a loader that is called with a program, and static programs that start others: cannot tell" {
+    local loader
+    loader=$(readelf --program-headers "$root/build/tests/connect" | sed -n 's/.*interpreter: \(.*\)]/\1/p')
+    says 'cannot tell whether this can be protected: .*: it is a loader' "$loader" "$root/build/tests/connect"
+    cp "$root/build/tests/connect-static" "$BATS_TEST_TMPDIR/gosu"
+    says 'cannot tell whether this can be protected: .*: it is statically linked, but may start' "$BATS_TEST_TMPDIR/gosu" nobody true
+}
+
+@test "no_new_privs: then a setuid program has no more rights, and is protected" {
+    cp "$root/build/tests/connect" "$BATS_TEST_TMPDIR/connect"
+    chmod u+s "$BATS_TEST_TMPDIR/connect"
+    set_source_ports 50000
+    run on here setpriv --no-new-privs "$launcher" "$BATS_TEST_TMPDIR/connect" 127.0.0.1 50000
+    assert_refused
+}
+
+# An installation of one's own, whose folder the loader does not know.
+install_in() { # FOLDER [VARIABLE=VALUE]...
+    make --silent -C "$root" BUILD="$BATS_TEST_TMPDIR/build" install DESTDIR= PREFIX="$1" LDCONFIG=: "${@:2}"
+}
+
+@test "installed where the loader does not look, it takes the path, and says nothing else" {
+    install_in "$BATS_TEST_TMPDIR/prefix" LIBDIR="$BATS_TEST_TMPDIR/opt/lib"
+    launcher=$BATS_TEST_TMPDIR/prefix/bin/noselfconn
+    run -0 --separate-stderr "$launcher" printenv LD_PRELOAD
+    assert_output "$BATS_TEST_TMPDIR/opt/lib/libnoselfconn.so"
+    assert_equal "$stderr" ''
+    is_refused_under_it connect 127.0.0.1 50000
+    is_refused_under_it connect-musl 127.0.0.1 50000
+}
+
+@test "installed where the loader looks, it takes the bare name, but the path for who does not look there" {
+    install_in "$BATS_TEST_TMPDIR/prefix" LIBDIR="$BATS_TEST_TMPDIR/prefix/lib"
+    launcher=$BATS_TEST_TMPDIR/prefix/bin/noselfconn
+    LD_LIBRARY_PATH=$BATS_TEST_TMPDIR/prefix/lib run -0 "$launcher" printenv LD_PRELOAD
+    assert_output libnoselfconn.so
+    run -0 "$launcher" printenv LD_PRELOAD
+    assert_output "$BATS_TEST_TMPDIR/prefix/lib/libnoselfconn.so"
+}
+
+# While programs start, again and again.
+@test "make install replaces the library at once: no program starts without it" {
+    local prefix=$BATS_TEST_TMPDIR/prefix i unprotected=0
+    install_in "$prefix" LIBDIR="$prefix/lib"
+    background installs bash -c "for i in {1..20}; do make --silent -C '$root' BUILD='$BATS_TEST_TMPDIR/build' \
+        install-library DESTDIR= PREFIX='$prefix' LIBDIR='$prefix/lib' LDCONFIG=:; done"
+    installs=$!
+    for ((i = 0; i < 300; i++)); do
+        LD_PRELOAD=$prefix/lib/libnoselfconn.so grep -q libnoselfconn /proc/self/maps || unprotected=$((unprotected + 1))
+    done
+    wait "$installs"
+    assert_equal "$unprotected" 0
+    run output_of installs
+    assert_output ''
+}
+
+@test "a missing shared library, a missing loader and a foreign processor are called by their names" {
+    local folder=$BATS_TEST_TMPDIR
+    cp "$root/build/tests/needs.so" "$folder/libneeds.so"
+    echo 'int needed(void); int main(void) { return needed(); }' >"$folder/main.c"
+    gcc -o "$folder/needy" "$folder/main.c" -L"$folder" -lneeds
+    says 'cannot protect a program that lacks a shared library: ' "$folder/needy"
+    assert_regex "$stderr" needs.so
+    gcc -o "$folder/lost" "$folder/main.c" "$folder/libneeds.so" -Wl,--dynamic-linker=/nonexistent/ld.so
+    says 'cannot protect a program whose loader is missing: .*: /nonexistent/ld.so' "$folder/lost"
+}
+
+@test "a loader that others may write is not asked, and does not run" {
+    executable loader '#!/bin/sh' "touch $BATS_TEST_TMPDIR/ran"
+    chmod 777 "$BATS_TEST_TMPDIR/loader"
+    echo 'int main(void) { return 0; }' >"$BATS_TEST_TMPDIR/main.c"
+    gcc -o "$BATS_TEST_TMPDIR/program" "$BATS_TEST_TMPDIR/main.c" -Wl,--dynamic-linker="$BATS_TEST_TMPDIR/loader"
+    says 'cannot tell whether this can be protected: .* may be written by others' "$BATS_TEST_TMPDIR/program"
+    [ ! -e "$BATS_TEST_TMPDIR/ran" ]
+}
+
+@test "a file that lies about its size is read within a second" {
+    python3 - "$root/build/tests/connect" "$BATS_TEST_TMPDIR/liar" <<'PYTHON'
+import struct, sys
+program = bytearray(open(sys.argv[1], "rb").read())
+offset, = struct.unpack_from("<Q", program, 32)
+count, = struct.unpack_from("<H", program, 56)
+for i in range(count):
+    if struct.unpack_from("<I", program, offset + 56 * i)[0] == 4:  # PT_NOTE
+        struct.pack_into("<Q", program, offset + 56 * i + 32, 2**63 - 1)
+open(sys.argv[2], "wb").write(program)
+PYTHON
+    chmod +x "$BATS_TEST_TMPDIR/liar"
+    run timeout 1 "$launcher" --check "$BATS_TEST_TMPDIR/liar"
+    [ "$status" -ne 124 ]
+    printf '\177ELF' >"$BATS_TEST_TMPDIR/liar"
+    says 'cannot tell whether this can be protected: .*: it is a broken program' "$BATS_TEST_TMPDIR/liar"
+}
+
+# Its own proof.
+
+@test "--check proves itself with a log, with another preload missing, in an unknown locale, with few ports left" {
+    run -0 on here "$launcher" --log stderr --check
+    LD_PRELOAD=/nonexistent.so run -0 on here "$launcher" --check
+    LC_ALL=xx_XX.unknown run -0 on here "$launcher" --check
+    assert_line --partial 'works: '
+    set_source_ports 50000
+    run -0 on here "$launcher" --check
+    server 50000
+    run -0 on here "$launcher" --check
+    assert_line --partial 'works: '
+}
+
+@test "--check proves itself where SIGCHLD is ignored" {
+    run -0 on here env --ignore-signal=CHLD "$launcher" --check
+    assert_line --partial 'works: '
+    run -0 on here env --ignore-signal=CHLD "$launcher" grep SigIgn /proc/self/status
+    assert_output --regexp '1....$' # as it was: signal 17
+}
+
+@test "--check leaves nothing behind that the audit would report" {
+    set_source_ports 40000 40099
+    run -0 on here "$launcher" --check
+    run -0 on here "$root/scripts/noselfconn-audit"
+    assert_line 'connected to themselves now: 0'
+}
+
+# bats test_tags=root,shipped
+@test "--check proves itself where /etc/ld.so.preload is in force" {
+    local folder=$BATS_TEST_TMPDIR/root file
+    for file in "$launcher" $(ldd "$launcher" | grep -o '/[^ ]*'); do
+        install -D "$file" "$folder$file"
+    done
+    install -D "$library" "$folder$library"
+    install -d "$folder/etc" "$folder/proc"
+    echo "$library" >"$folder/etc/ld.so.preload"
+    # shellcheck disable=SC2016 # for the inner shell
+    run -0 on here unshare --mount sh -c 'mount -t proc proc "$0/proc" && exec chroot "$0" "$@"' "$folder" "$launcher" --check
+    assert_line --partial 'works: '
+}
+
+# The environment of the command.
+
+# As env(1) shows it, but for the variable that the launcher sets.
+@test "the environment is the caller's, byte for byte and in its order" {
+    local i
+    local -a odd=('=empty name' 'no equals' 'discovery.type=single' 'a b=c' 'NEWLINE=a
+b' 'BASH_FUNC_f%%=() { echo f; }' 'dup=1' 'dup=2' 'version=x' 'check=x' 'library=x' 'program=x' 'force=x' 'status=x' 'line=x'
+        'list=x' 'shell=x' 'name-with-dash=1' '1digit=2' 'EMPTY=' 'high='$'\xff')
+    for ((i = 0; i < 100; i++)); do
+        odd+=("variable.$i=value $i")
+    done
+    # By a system call, since shells and env(1) clean up.
+    cat >"$BATS_TEST_TMPDIR/exec.py" <<'PYTHON'
+import ctypes, sys
+libc = ctypes.CDLL(None)
+count = sys.argv.index("--")
+environment, command = [a.encode("utf-8", "surrogateescape") for a in sys.argv[1:count]], [a.encode() for a in sys.argv[count + 1:]]
+strings = lambda items: (ctypes.c_char_p * (len(items) + 1))(*items, None)
+libc.execve(command[0], strings(command), strings(environment))
+PYTHON
+    python3 "$BATS_TEST_TMPDIR/exec.py" "${odd[@]}" -- /bin/cat /proc/self/environ >"$BATS_TEST_TMPDIR/expected"
+    printf 'LD_PRELOAD=%s\0' "$library" >>"$BATS_TEST_TMPDIR/expected"
+    python3 "$BATS_TEST_TMPDIR/exec.py" "${odd[@]}" -- "$launcher" /bin/cat /proc/self/environ >"$BATS_TEST_TMPDIR/found"
+    cmp "$BATS_TEST_TMPDIR/expected" "$BATS_TEST_TMPDIR/found"
+    # What is set stays where it was.
+    python3 "$BATS_TEST_TMPDIR/exec.py" A=1 LD_PRELOAD= NOSELFCONN_MODE=off LD_PRELOAD=again B=2 -- \
+        "$launcher" --observe --log stderr /bin/cat /proc/self/environ | tr '\0' '\n' >"$BATS_TEST_TMPDIR/found"
+    run cat "$BATS_TEST_TMPDIR/found"
+    assert_output "A=1
+LD_PRELOAD=$library
+NOSELFCONN_MODE=observe
+B=2
+NOSELFCONN_LOG=stderr"
+    # None at all.
+    python3 "$BATS_TEST_TMPDIR/exec.py" -- "$launcher" /bin/cat /proc/self/environ | tr '\0' '\n' >"$BATS_TEST_TMPDIR/found"
+    run cat "$BATS_TEST_TMPDIR/found"
+    assert_output "LD_PRELOAD=$library"
+}
+
+@test "it works for every kind of caller" {
+    local caller
+    set_source_ports 50000
+    # shellcheck disable=SC2016 # for the callers
+    for caller in 'dash -c' 'bash -c' 'busybox sh -c' 'mksh -c'; do
+        # shellcheck disable=SC2086 # several words
+        run on here $caller '"$0" connect 127.0.0.1 50000' "$launcher"
+        assert_refused
+    done
+    run on here python3 -c 'import subprocess, sys; subprocess.run(sys.argv[1:])' "$launcher" connect 127.0.0.1 50000
+    assert_refused
+    # shellcheck disable=SC2016
+    run on here perl -e 'system @ARGV' "$launcher" connect 127.0.0.1 50000
+    assert_refused
+    run on here env -i "$launcher" "$root/build/tests/connect" 127.0.0.1 50000 # as systemd does
+    assert_refused
+}
