@@ -29,8 +29,13 @@ LIBRARY_CFLAGS = $(COMMON_CFLAGS) -fPIC -fvisibility=hidden -fexceptions -fno-st
 	-Wl,--hash-style=gnu
 LIBRARY_SOURCES := $(wildcard shim/library/*.c)
 HARDENING =
-LAUNCHER_CFLAGS = $(COMMON_CFLAGS) $(HARDENING) -DVERSION='"$(VERSION)"'
-LAUNCHER_SOURCES := $(wildcard shim/launcher/*.c)
+# musl has no headers of the kernel: those of the machine do.
+KERNEL_HEADERS = $(if $(findstring musl-gcc,$(CC)),-idirafter /usr/include \
+	-idirafter /usr/include/$(MULTIARCH))
+LAUNCHER_CFLAGS = $(COMMON_CFLAGS) $(KERNEL_HEADERS) $(HARDENING) -DVERSION='"$(VERSION)"'
+# With all of the library that decides: what it learns, the tracer knows.
+LAUNCHER_SOURCES := $(wildcard shim/launcher/*.c) \
+	$(addprefix shim/library/,endpoint.c guard.c report.c settings.c)
 HEADERS := $(wildcard shim/*/*.h)
 
 .PHONY: all

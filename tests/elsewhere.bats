@@ -47,6 +47,7 @@ load helpers
     assert_line --index 4 'connect: EALREADY'
 }
 
+# bats test_tags=library
 @test "connect() once more, for a connection that an unprotected process has begun" {
     set_source_ports 50000
     run on here env PRELOAD_AFTER_EXEC="$library" elsewhere begun 127.0.0.1 50000

@@ -6,7 +6,8 @@
 #     new_host             a host named `here`; each test starts with one
 #     on here COMMAND      run a command there
 #     unprotected COMMAND  on here, as it is: the positive control
-#     protected COMMAND    on here, with the library preloaded
+#     protected COMMAND    on here, with the library preloaded; or, in the run of the tests with
+#                          GUARD=tracer, traced, as a static program where it is one of the tests'
 
 bats_require_minimum_version 1.5.0
 bats_load_library bats-support
@@ -15,7 +16,9 @@ bats_load_library bats-assert
 root=${BATS_TEST_DIRNAME%/*}
 library=$root/build/libnoselfconn.so
 # Debian's tools, whatever else a developer's PATH holds.
+guard=${GUARD-library}
 PATH=$root/build/tests:/usr/sbin:/usr/bin:/sbin:/bin
+[ "$guard" != tracer ] || PATH=$root/build/static:$PATH
 export PATH LC_ALL=C.UTF-8
 unset LD_PRELOAD NOSELFCONN_MODE NOSELFCONN_LOG
 
@@ -82,7 +85,11 @@ unprotected() {
 }
 
 protected() {
-    on here env LD_PRELOAD="$library" "$@"
+    if [ "$guard" = tracer ]; then
+        on here "$root/build/noselfconn" --trace "$@"
+    else
+        on here env LD_PRELOAD="$library" "$@"
+    fi
 }
 
 # protected, under strace, which writes into a file `trace`.

@@ -169,6 +169,7 @@ for protocol in 6, 262:
 }
 
 # By more segments than a SYN-ACK, and before it says anything.
+# bats test_tags=library
 @test "a real MPTCP server behind a redirect that has announced another address before connect() returns" {
     on here ip mptcp endpoint add 127.0.0.2 dev lo signal
     redirect 50000-59999 49000
@@ -181,6 +182,7 @@ for protocol in 6, 262:
 }
 
 # Another thread gives the descriptor to another socket, whose endpoint is that destination.
+# bats test_tags=library
 @test "a listener that has got the descriptor's number before connect() returns" {
     set_source_ports 50000
     run -0 on here env LD_PRELOAD="$library:$(preload slow)" elsewhere reused 127.0.0.1 50000

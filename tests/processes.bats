@@ -18,7 +18,7 @@ many_threads() {
     assert_output 'refused 0 through 64 served 64 harmed 0 bind-failed 0 leaked 0'
 }
 
-# bats test_tags=long
+# bats test_tags=long,library
 @test "64 threads under ThreadSanitizer, which watches the library too" {
     many_threads
     run -0 nm --dynamic --undefined-only "$root/build/tsan/libnoselfconn.so"
@@ -27,6 +27,7 @@ many_threads() {
     assert_output 'refused 9984 through 0 served 9984 harmed 0 bind-failed 0 leaked 0'
 }
 
+# bats test_tags=library
 @test "64 threads under valgrind" {
     many_threads
     run -0 on here env LD_PRELOAD="$library" valgrind --quiet --error-exitcode=9 --fair-sched=yes \
@@ -101,6 +102,7 @@ EOF
 }
 
 # connect() itself needs none; the log does, and is lost.
+# bats test_tags=library
 @test "no descriptor is left: refused all the same, without a line in the log" {
     local log=$BATS_TEST_TMPDIR/log
     set_source_ports 50000
@@ -127,12 +129,12 @@ takes_less_stack_than() { # BYTES
     assert_output 'connect: ECONNREFUSED'
 }
 
-# bats test_tags=shipped
+# bats test_tags=shipped,library
 @test "it takes less than 512 bytes of stack" {
     takes_less_stack_than 512
 }
 
-# bats test_tags=shipped
+# bats test_tags=shipped,library
 @test "it takes less than 1024 bytes of stack where it writes a log" {
     export NOSELFCONN_LOG=$BATS_TEST_TMPDIR/log
     takes_less_stack_than 1024

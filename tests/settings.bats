@@ -65,6 +65,7 @@ line_of_log() { # ENDPOINT MODE ACTION
 }
 
 # strace puts the time into what the kernel answers.
+# bats test_tags=library
 @test "the log has the right date, leap years and all" {
     local bytes date seconds
     while read -r date seconds; do
@@ -222,6 +223,7 @@ print(os.read(reader, 1000).decode())'
     assert_output --partial action=refused
 }
 
+# bats test_tags=library
 @test "where the kernel has no statx(), before Linux 4.11, standard error is still a pipe, or what was opened to append" {
     local log=$BATS_TEST_TMPDIR/stderr
     export NOSELFCONN_LOG=stderr
@@ -235,6 +237,7 @@ print(os.read(reader, 1000).decode())'
     [ ! -s "$log" ]
 }
 
+# bats test_tags=library
 @test "the name of the command is that which it had at its start, the process and the thread those of the call" {
     local log=$BATS_TEST_TMPDIR/log
     NOSELFCONN_LOG=$log run -0 protected python3 -c '
@@ -316,7 +319,7 @@ os.wait()'
     assert_output "$expected"
 }
 
-# bats test_tags=shipped
+# bats test_tags=shipped,library
 @test "a log at the limit of the file size changes nothing" {
     local expected
     run protected connect 127.0.0.1 50000
@@ -326,7 +329,7 @@ os.wait()'
     [ ! -s "$log" ]
 }
 
-# bats test_tags=shipped
+# bats test_tags=shipped,library
 @test "a signal that the program has pending stays pending" {
     local log=$BATS_TEST_TMPDIR/log
     NOSELFCONN_LOG=$log run -0 protected sh -c 'ulimit -f 0; exec signals pending'
@@ -339,6 +342,7 @@ calls_of() { # CALLS COMMAND...
     run cat "$BATS_TEST_TMPDIR/trace"
 }
 
+# bats test_tags=library
 @test "nothing about the log ever waits" {
     export NOSELFCONN_LOG=stderr
     calls_of ppoll,rt_sigtimedwait sh -c 'exec connect 127.0.0.1 50000 2>/dev/full'
@@ -346,6 +350,7 @@ calls_of() { # CALLS COMMAND...
     assert_line --regexp '^rt_sigtimedwait\(\[PIPE XFSZ\], NULL, \{tv_sec=0, tv_nsec=0\}'
 }
 
+# bats test_tags=library
 @test "the log is open for one line: never a terminal of the program, nor left to a child" {
     NOSELFCONN_LOG=$log calls_of openat,close connect 127.0.0.1 50000
     flags=$(sed -n 's/^openat(.*log", \(O_[A-Z_|]*\), 0666) *= [0-9]*$/\1/p' <<<"$output" | tr '|' '\n' | sort | paste -sd ' ')
@@ -354,6 +359,7 @@ calls_of() { # CALLS COMMAND...
     assert_line --regexp "^close\($descriptor\) "
 }
 
+# bats test_tags=library
 @test "a path of more than PATH_MAX bytes is not even tried" {
     local length
     for length in 4095 4096; do
@@ -365,11 +371,13 @@ calls_of() { # CALLS COMMAND...
     done
 }
 
+# bats test_tags=library
 @test "valgrind finds nothing in what writes the log" {
     NOSELFCONN_LOG=$log run -0 protected valgrind --quiet --error-exitcode=9 connect ::1 50000
     [ -s "$log" ]
 }
 
+# bats test_tags=library
 @test "the log shows the first process of a container as what it is there" {
     local -a namespace=(unshare --pid --fork --kill-child)
     NOSELFCONN_LOG=$log run protected "${namespace[@]}" connect 127.0.0.1 50000

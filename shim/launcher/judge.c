@@ -210,6 +210,24 @@ static void judge_elf(struct inquiry *inquiry, const char *path, int fd, const s
         judge_by_loader(inquiry, path, elf);
 }
 
+/* Of a tracer no program is out of reach but one that would get rights by being run, and for which
+ * the kernel then leaves them out (ptrace(2), execve(2)). */
+static void judge_traced(struct inquiry *inquiry, const char *path, int fd, const struct elf *elf)
+{
+    const char *privileged = what_gives_rights(fd);
+    const struct wrapper *wrapper = wrapper_find(path, inquiry->arguments);
+
+    if (privileged != NULL)
+        conclude(inquiry, NOT_PROTECTED, wrapper != NULL ? wrapper->what_to_do : reserve_or_force,
+                 "cannot trace a %s: %s: traced, it would not get those rights", privileged, path);
+    else if (elf->bits > 8 * (int)sizeof(void *))
+        conclude(inquiry, NOT_PROTECTED, "Build noselfconn for it: make CC=...",
+                 "cannot trace a %d-bit program: %s: this noselfconn has 32", elf->bits, path);
+    else
+        conclude(inquiry, PROTECTED, NULL, "%s", "");
+    snprintf(inquiry->judgement->program, PATH_MAX, "%s", path);
+}
+
 /* What a terminal would not show. */
 static void show(char *shown, size_t size, const char *text)
 {
@@ -296,6 +314,11 @@ static void judge_other(struct inquiry *inquiry, const char *path, const char *h
 {
     static const char *const shell[] = {"sh", NULL};
 
+    if (inquiry->launch->is_traced) {
+        conclude(inquiry, PROTECTED, NULL, "%s", "");
+        inquiry->judgement->is_text = memchr(head, '\0', size) == NULL;
+        return;
+    }
     if (memchr(head, '\0', size) != NULL || wrapper_has_binfmt(path, head, size)) {
         conclude(inquiry, CANNOT_TELL,
                  "Name the program that runs such files, or run it nevertheless: --force",
@@ -322,6 +345,10 @@ static void judge_open_file(struct inquiry *inquiry, const char *path, int fd)
                  "cannot tell whether this can be protected: %s: it is a broken program", path);
         return;
     case ELF_READ:
+        if (inquiry->launch->is_traced) {
+            judge_traced(inquiry, path, fd, elf);
+            return;
+        }
         wrapper = wrapper_find(path, inquiry->arguments);
         if (wrapper != NULL)
             conclude(inquiry, wrapper->is_unclear ? CANNOT_TELL : NOT_PROTECTED,

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Will the library be loaded into what runs when a command is started, and does that keep it for
- * what it starts itself? The answer is one of three, and none is guessed. */
+ * what it starts itself? Or: can that be traced? The answer is one of three, and none is guessed.
+ */
 #ifndef NOSELFCONN_JUDGE_H
 #define NOSELFCONN_JUDGE_H
 
@@ -27,6 +28,7 @@ struct judgement {
 struct launch {
     const char *library;      /* by its path */
     bool may_use_bare_name;   /* the library is installed */
+    bool is_traced;           /* it is not the library, but a tracer that is to protect it */
     char *const *environment; /* of the command, but for LD_PRELOAD */
 };
 

@@ -2,15 +2,17 @@
 /* Runs a command under libnoselfconn, or says why it cannot be protected.
  *
  *     the options -> where the library is -> what would run, and will the library be loaded into it
- *     (judge.c) -> the environment -> execve()
+ *     (judge.c) -> the environment, or a tracer (trace.c) -> execve()
  *
- * Reading order: this file, judge.c, then what that asks: elf.c, script.c, wrapper.c, loader.c. */
+ * Reading order: this file, judge.c, then what that asks: elf.c, script.c, wrapper.c, loader.c; and
+ * trace.c. */
 #define _GNU_SOURCE /* memrchr */
 #include "command.h"
 #include "environment.h"
 #include "judge.h"
 #include "prove.h"
 #include "say.h"
+#include "trace.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -33,7 +35,7 @@ static const char usage[] = "usage: noselfconn [OPTION]... [--] COMMAND [ARG]...
                             "       noselfconn --help | --version";
 
 struct options {
-    bool check, force, observe;
+    bool check, force, observe, trace;
     const char *log;
 };
 
@@ -45,6 +47,8 @@ static void print_help(const char *library)
            "that would happen, connect() fails with ECONNREFUSED, as if nobody listened.\n"
            "Refuses to run what the library cannot protect.\n"
            "\n"
+           "  --trace      look at the system calls instead of preloading the library: for\n"
+           "               static programs, Go, and all else that no preload reaches\n"
            "  --observe    let self-connections stand; of use with --log\n"
            "  --log DEST   a line for each self-connection: stderr, or an absolute path\n"
            "               to append to\n"
@@ -141,6 +145,8 @@ static char **read_options(struct options *options, char **arguments, const char
             options->check = true;
         } else if (strcmp(option, "--observe") == 0) {
             options->observe = true;
+        } else if (strcmp(option, "--trace") == 0) {
+            options->trace = true;
         } else if (strcmp(option, "--log") == 0) {
             if (arguments[1] == NULL)
                 fail(EXIT_OWN_FAILURE, usage, "--log needs a destination");
@@ -251,7 +257,9 @@ int main(int argc, char **argv)
     char **environment = environ;
     struct launch launch = {.library = library, .may_use_bare_name = INSTALLED_LIBRARY[0] != '\0'};
 
-    check_library(library);
+    launch.is_traced = options.trace;
+    if (!options.trace)
+        check_library(library);
     if (options.observe)
         environment = environment_with(environment, "NOSELFCONN_MODE", "observe");
     if (options.log != NULL)
@@ -260,16 +268,23 @@ int main(int argc, char **argv)
      * as it was. */
     void (*child_signal)(int) = signal(SIGCHLD, SIG_DFL);
     if (*arguments == NULL && options.check)
-        return prove(library, with_preload(environment, library, ""));
+        return options.trace ? prove_traced(environment)
+                             : prove(library, with_preload(environment, library, ""));
     if (*arguments == NULL)
         fail(EXIT_OWN_FAILURE, usage, "no command given");
 
     launch.environment = environment;
     find_or_fail(path, *arguments);
     judge(&judgement, &launch, path, (const char *const *)arguments);
+    if (judgement.verdict == PROTECTED && options.trace &&
+        !trace_begin(environment, judgement.why, sizeof judgement.why, &judgement.what_to_do)) {
+        judgement.verdict = NOT_PROTECTED;
+        judgement.status = EXIT_OWN_FAILURE;
+    }
     if (judgement.verdict == PROTECTED) {
         if (options.check) {
-            printf("can be protected: %s, in %s, by %s\n", *arguments, judgement.program, library);
+            printf("can be protected: %s, in %s, by %s\n", *arguments, judgement.program,
+                   options.trace ? "a tracer" : library);
             return 0;
         }
     } else {
@@ -279,6 +294,8 @@ int main(int argc, char **argv)
         say("warning: running it UNPROTECTED, as --force asks");
     }
     signal(SIGCHLD, child_signal);
+    if (options.trace) /* the settings are the tracer's: no variable is left behind */
+        run(path, arguments, judgement.is_text, environ);
     run(path, arguments, judgement.is_text,
         with_preload(environment, judgement.by_bare_name ? "libnoselfconn.so" : library,
                      judgement.sanitizer));

@@ -3,6 +3,7 @@
 
 #include "environment.h"
 #include "say.h"
+#include "trace.h"
 
 #include <errno.h>
 #include <netinet/in.h>
@@ -90,30 +91,56 @@ static int run_child(char *const *environment)
     return WIFEXITED(status) ? WEXITSTATUS(status) : CHILD_FAILED;
 }
 
-int prove(const char *library, char *const *environment)
+/* Whether the comparison can be made; else it says why not. */
+static bool connects_without(void)
 {
-    const char *mode = environment_get(environment, "NOSELFCONN_MODE");
     int error = connect_without_library();
 
-    if (error != 0) {
+    if (error != 0)
         say("cannot tell: without the library a self-connection on 127.0.0.1 ended otherwise: %s",
             strerror(error));
-        return EXIT_OWN_FAILURE;
-    }
-    switch (run_child(environment)) {
+    return error == 0;
+}
+
+static int conclude(int outcome, const char *guardian, char *const *environment)
+{
+    const char *mode = environment_get(environment, "NOSELFCONN_MODE");
+
+    switch (outcome) {
     case CHILD_REFUSED: break;
     case CHILD_CONNECTED:
         say("NOT PROTECTED: with %s a self-connection was made\n"
             "NOSELFCONN_MODE is '%s'; only observe and off let self-connections stand.",
-            library, mode != NULL ? mode : "");
+            guardian, mode != NULL ? mode : "");
         return EXIT_OWN_FAILURE;
     default:
-        say("cannot tell: the attempt with the library failed otherwise");
+        say("cannot tell: the attempt with %s failed otherwise", guardian);
         return EXIT_OWN_FAILURE;
     }
-    printf(
-        "works: a real self-connection, by noselfconn itself, was refused; without the library it "
-        "was made\nlibrary: %s\n",
-        library);
+    printf("works: a real self-connection, by noselfconn itself, was refused; without %s it was "
+           "made\n",
+           guardian);
     return 0;
+}
+
+int prove(const char *library, char *const *environment)
+{
+    if (!connects_without())
+        return EXIT_OWN_FAILURE;
+    int status = conclude(run_child(environment), "the library", environment);
+    if (status == 0)
+        printf("library: %s\n", library);
+    return status;
+}
+
+int prove_traced(char *const *environment)
+{
+    char why[512];
+    const char *what_to_do;
+
+    if (!connects_without())
+        return EXIT_OWN_FAILURE;
+    if (!trace_begin(environment, why, sizeof why, &what_to_do))
+        fail(EXIT_OWN_FAILURE, what_to_do, "%s", why);
+    return conclude(prove_as_child(), "the tracer", environment);
 }

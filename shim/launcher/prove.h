@@ -10,6 +10,9 @@
  * what came of it and returns the exit status: 0 where the second was refused. */
 int prove(const char *library, char *const *environment);
 
+/* The same for this process itself, with a tracer. */
+int prove_traced(char *const *environment);
+
 /* What the child does. Returns its exit status. */
 int prove_as_child(void);
 

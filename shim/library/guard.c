@@ -30,11 +30,10 @@
  * the only one of the two with the counters of rung 5. */
 enum { TCP_STATE_ESTABLISHED = 1, TCP_STATE_SYN_SENT, TCP_STATE_SYN_RECV };
 
-/* Rung 1: the call made a connection (0, or the count of bytes or messages sent along with it), or
- * began one that goes on without it. EINPROGRESS comes also from a blocking socket whose
+/* Rung 1. EINPROGRESS comes also from a blocking socket whose
  * SO_SNDTIMEO ran out; after EINTR the connection is completed in the background (POSIX, connect).
  * In these cases, and no other, the kernel has read what the program passed, and so may we. */
-static bool connection_began(ssize_t result)
+bool connection_began(ssize_t result)
 {
     return settings.mode != MODE_OFF && libc_is_there() &&
            (result >= 0 || errno == EINPROGRESS || errno == EINTR);

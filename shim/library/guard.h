@@ -2,8 +2,14 @@
 #ifndef NOSELFCONN_GUARD_H
 #define NOSELFCONN_GUARD_H
 
+#include <stdbool.h>
 #include <sys/socket.h>
 #include <sys/types.h>
+
+/* Whether a call that has returned `result`, and set errno where that is -1, made a connection (0,
+ * or the count of bytes or messages sent along with it) or began one that goes on without it; never
+ * in mode off. The kernel has accepted what the program passed then. */
+bool connection_began(ssize_t result);
 
 /* Decides about a call that may have connected `fd` to `destination`, has just returned `result`,
  * and left errno. `destination`, of `length` bytes, is read only where the kernel has accepted it.

@@ -7,7 +7,9 @@
  *
  * Reading order: this file, guard.c, endpoint.c, next.c; settings.c and report.c when asked for. */
 #include "guard.h"
+#include "libc.h"
 #include "next.h"
+#include "report.h"
 #include "settings.h"
 
 #include <sys/socket.h>
@@ -28,6 +30,14 @@ __attribute__((constructor)) static void prepare(void)
     /* Both copies would report what is let stand; of what is refused the first learns nothing. */
     if (settings.mode == MODE_OBSERVE && next_is_another_copy())
         settings.mode = MODE_OFF;
+}
+
+struct caller report_caller(int fd)
+{
+    return (struct caller){.process = (uint32_t)syscall(SYS_getpid),
+                           .thread = (uint32_t)syscall(SYS_gettid),
+                           .fd = fd,
+                           .command = settings.command};
 }
 
 EXPORTED int connect(int fd, const struct sockaddr *destination, socklen_t length)

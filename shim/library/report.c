@@ -240,21 +240,22 @@ static void append(const struct line *line)
 
 void report_self_connection(const char *call, int fd, const struct endpoint *endpoint)
 {
+    const struct caller caller = report_caller(fd);
     struct line line;
 
     line.length = 0;
     put(&line, "time=");
     put_time(&line);
     put(&line, " pid=");
-    put_decimal(&line, (uint32_t)syscall(SYS_getpid), 1);
+    put_decimal(&line, caller.process, 1);
     put(&line, " command=");
-    put_quoted(&line, settings.command);
+    put_quoted(&line, caller.command);
     put(&line, " thread=");
-    put_decimal(&line, (uint32_t)syscall(SYS_gettid), 1);
+    put_decimal(&line, caller.thread, 1);
     put(&line, " call=");
     put(&line, call);
     put(&line, " fd=");
-    put_decimal(&line, (uint32_t)fd, 1);
+    put_decimal(&line, (uint32_t)caller.fd, 1);
     put(&line, " endpoint=");
     put_endpoint(&line, endpoint);
     put(&line, settings.mode == MODE_OBSERVE ? " mode=observe action=allowed"

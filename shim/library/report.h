@@ -4,6 +4,19 @@
 
 #include "endpoint.h"
 
+#include <stdint.h>
+
+/* Whose call it was, as the log shows it. */
+struct caller {
+    uint32_t process, thread;
+    int fd;
+    const char *command;
+};
+
+/* That of the call that has just been made on `fd`: this thread's, or that of a traced one. Each
+ * way to the guard defines it: interpose.c, and trace.c of the launcher. May change errno. */
+struct caller report_caller(int fd);
+
 /* Appends one line of logfmt about the self-connection that `call` made on `fd` to the log that
  * NOSELFCONN_LOG names; settings.log must not be LOG_NOWHERE:
  *

@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: MIT */
+/* The second way to the guard, for programs without a loader: a tracer looks at their system calls.
+ * interpose.c is the first. */
+#ifndef NOSELFCONN_TRACE_H
+#define NOSELFCONN_TRACE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+/* Starts a tracer that from now on guards this process, what it execs, and all that these start,
+ * with the settings that `environment` holds. The tracer is a child that wait(2) does not see; it
+ * ends with the last of those that it guards. Once it has ended otherwise, the calls that it would
+ * have looked at fail with ENOSYS.
+ *
+ * Returns false, with the reason in `why` of `size` bytes and with what to do, where that is
+ * impossible; no call of this process is looked at then. Ends the process where its calls already
+ * stop for the tracer, but their results cannot be changed. */
+bool trace_begin(char *const *environment, char *why, size_t size, const char **what_to_do);
+
+#endif
