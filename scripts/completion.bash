@@ -5,12 +5,13 @@
 
 # bash makes words of their own of "=" and of what stands before and behind it.
 _noselfconn() {
-    local current=${COMP_WORDS[COMP_CWORD]} i
+    local current=${COMP_WORDS[COMP_CWORD]} options=yes i
     local last=${COMP_WORDS[COMP_CWORD - 1]}
     COMPREPLY=()
     for ((i = 1; i < COMP_CWORD; i++)); do
         case ${COMP_WORDS[i]} in
         --)
+            options=no
             ((i++))
             break
             ;;
@@ -28,8 +29,8 @@ _noselfconn() {
         fi
     elif [[ $last == --log || ($last == = && ${COMP_WORDS[COMP_CWORD - 2]} == --log) ]]; then
         mapfile -t COMPREPLY < <(compgen -W stderr -f -- "${current#=}")
-    elif [[ $current == -* ]]; then
-        mapfile -t COMPREPLY < <(compgen -W '--check --force --help --log --observe --version -h' -- "$current")
+    elif [[ $options == yes && $current == -* ]]; then
+        mapfile -t COMPREPLY < <(compgen -W '--check --force --help --log --observe --trace --version -h' -- "$current")
     else
         mapfile -t COMPREPLY < <(compgen -c -- "$current")
     fi

@@ -19,6 +19,7 @@ noselfconn)
         '(- *)--version[print the version]' \
         '--check[say whether the command can be protected]' \
         '--force[run the command even if it cannot be protected]' \
+        '--trace[look at the system calls, where no preload reaches]' \
         '--observe[let self-connections stand]' \
         '--log=[write a line for each self-connection]:destination:_noselfconn_logs' \
         '(-):command:_command_names -e' \

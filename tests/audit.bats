@@ -14,12 +14,12 @@ import socket, sys, time
 client = socket.socket(socket.AF_INET6 if ":" in sys.argv[1] else socket.AF_INET)
 client.connect((sys.argv[1], 50000))
 time.sleep(60)' "$1"
-    eventually is_established
+    eventually is_established "$1"
     set_source_ports 32768 60999
 }
 
-is_established() {
-    [ -n "$(on here ss -Htn 'sport = :50000' | awk '$4 == $5 && $1 == "ESTAB"')" ]
+is_established() { # ADDRESS
+    [ -n "$(on here ss -Htn 'sport = :50000' | awk '$4 == $5 && $1 == "ESTAB"' | grep -F "$1")" ]
 }
 
 @test "where nothing is at risk it says so, and exits with 0" {
@@ -46,6 +46,29 @@ listening on an ephemeral port, at risk while the server is down: 0'
         run -1 on here "$audit"
         assert_line --regexp "^  \[$address\]:50000 ESTABLISHED \(python3, pid [0-9]+\)$"
     done
+}
+
+@test "an address is shown as others show it: every byte, the longest run of zeros, IPv4 in IPv6 as IPv4" {
+    local address
+    for address in 127.18.52.86 2001:db8:10:203:a0:0:b0c:d0e 2001:db8:0:1:: ::ffff:127.18.52.87; do
+        case $address in ::ffff:*) ;; *:*) own_address $address ;; esac
+        background "server-$address" on here python3 -c '
+import socket, sys, time
+server = socket.socket(socket.AF_INET6 if ":" in sys.argv[1] else socket.AF_INET)
+server.bind((sys.argv[1], 40000))
+server.listen()
+time.sleep(60)' $address
+    done
+    eventually four_listen
+    run -1 on here "$audit"
+    assert_line --partial '  127.18.52.86:40000 ('
+    assert_line --partial '  127.18.52.87:40000 ('
+    assert_line --partial '  [2001:db8:10:203:a0:0:b0c:d0e]:40000 ('
+    assert_line --partial '  [2001:db8:0:1::]:40000 ('
+}
+
+four_listen() {
+    [ "$(on here ss -Hltn 'sport = :40000' | wc -l)" -eq 4 ]
 }
 
 @test "what a self-connection has left behind is shown, without a process" {
@@ -84,11 +107,33 @@ listening on an ephemeral port, at risk while the server is down: 0'
     assert_line '  expected after 3.9 hours at 1 attempt a second, 23.5 minutes at 10, 2.4 minutes at 100'
     run -1 on here "$audit" 40001
     assert_line --index 0 'port 40001: can self-connect: 1 attempt in 14,116, of clients that bind() to port 0 before they connect;'
+    assert_line --index 1 '  of others none, until all even ports of the range are in use'
     run -0 on here "$audit" 80 32767 61000
     assert_output 'port 80: cannot self-connect: it is not an ephemeral port, 32768 to 60999
 port 32767: cannot self-connect: it is not an ephemeral port, 32768 to 60999
 port 61000: cannot self-connect: it is not an ephemeral port, 32768 to 60999'
     run -1 on here "$audit" 80 40000
+    run -0 on here "$audit" 1
+}
+
+@test "its figures are written for people, at each size" {
+    local last port odds time
+    while read -r last port odds time; do
+        set_source_ports 40000 $last
+        run -1 on here "$audit" $port
+        assert_line --index 0 "port $port: can self-connect: 1 attempt in $odds"
+        assert_line --index 1 --partial "  expected after $time at 1 attempt a second,"
+    done <<'SIZES'
+40000 40000 1 1.0 seconds
+40237 40000 119 119.0 seconds
+40239 40000 120 2.0 minutes
+41999 40000 1,000 16.7 minutes
+54399 40000 7,200 2.0 hours
+SIZES
+    set_source_ports 40000 40098
+    run -1 on here "$audit" 40098
+    assert_line --index 0 'port 40098: can self-connect, but only while the ports below it are in use'
+    refute_output --partial expected
 }
 
 # In a range, with some ports of it reserved, what the audit says of a port lies within a tenth of what
@@ -189,6 +234,7 @@ SHAPES
     run unprotected attempts 40000 1000
     refute_output --partial 'self-connected 0'
     run -1 on here "$audit" 40000
+    assert_line --partial 'To reserve it,'
     command=$(sed -n 's/^  sudo \(sysctl .*\)/\1/p' <<<"$output")
     assert_line "  echo 'net.ipv4.ip_local_reserved_ports = 39000,39002,40000' | sudo tee /etc/sysctl.d/50-reserved-ports.conf"
     # shellcheck disable=SC2086 # several words
@@ -206,6 +252,7 @@ SHAPES
     on here tee /proc/sys/net/ipv4/ip_local_reserved_ports <<<39000-39002,40002 >/dev/null
     run -1 on here "$audit" 40000 80 40002 40001 40000
     assert_equal "$(grep -c 'sudo sysctl' <<<"$output")" 1
+    assert_line --partial 'To reserve them,'
     command=$(sed -n 's/^  sudo \(sysctl .*\)/\1/p' <<<"$output")
     # shellcheck disable=SC2086 # several words
     run -0 on here $command
@@ -233,7 +280,7 @@ server_with_odd_name() {
     cat >"$BATS_TEST_TMPDIR/odd.py" <<'EOF'
 import ctypes, socket, time
 server = socket.create_server(("127.0.0.1", 40000))
-ctypes.CDLL(None).prctl(15, b'a\\"\x1b[1m\x07\nb \xff\\')
+ctypes.CDLL(None).prctl(15, b'a\\"\x1b[1m\x7f\nb \xff\\')
 time.sleep(60)
 EOF
     background odd on here python3 "$BATS_TEST_TMPDIR/odd.py"
@@ -323,7 +370,22 @@ assert connected["endpoint"] == "127.0.0.1:50000" and connected["state"] == "EST
 assert connected["command"] == "python3" and connected["pid"] > 0
 (listening,) = report["listening"]
 assert listening["port"] == 40000 and listening["command"] == "socat"
-assert report["ports"] == []
+assert report["ports"] == [] and "reserve" not in report
+EOF
+    stay_connected_to_itself ::1
+    server 40002
+    run -1 on here "$audit" --json 40000
+    python3 - "$output" <<'EOF'
+import json, sys
+report = json.loads(sys.argv[1])
+assert sorted(one["endpoint"] for one in report["self_connected"]) == ["127.0.0.1:50000", "[::1]:50000"]
+assert sorted(one["port"] for one in report["listening"]) == [40000, 40002]
+assert report["reserve"] == "net.ipv4.ip_local_reserved_ports=40000"
+EOF
+    run -0 on here "$audit" --json 80
+    python3 - "$output" <<'EOF'
+import json, sys
+assert "reserve" not in json.loads(sys.argv[1])
 EOF
     run -1 on here "$audit" --json 40000 80
     python3 - "$output" <<'EOF'

@@ -18,7 +18,7 @@ completions() { # WORD...
 
 @test "bash: the options of noselfconn" {
     run -0 completions noselfconn --
-    assert_output $'--check\n--force\n--help\n--log\n--observe\n--version'
+    assert_output $'--check\n--force\n--help\n--log\n--observe\n--trace\n--version'
     run -0 completions noselfconn --observe --lo
     assert_output --log
 }
@@ -39,6 +39,8 @@ completions() { # WORD...
     assert_line telnet
     run -0 completions noselfconn -- teln
     assert_line telnet
+    run -0 completions noselfconn -- --c
+    assert_output ''
     touch "$BATS_TEST_TMPDIR/an-argument"
     run -0 completions noselfconn cat "$BATS_TEST_TMPDIR/an"
     assert_output "$BATS_TEST_TMPDIR/an-argument"
@@ -50,6 +52,11 @@ completions() { # WORD...
     server 40000
     PATH=$scripts:$PATH run -0 on here bash --norc -c ". $scripts/completion.bash
         COMP_WORDS=(noselfconn-audit 4) COMP_CWORD=1
+        _noselfconn_audit
+        printf '%s\n' \"\${COMPREPLY[@]}\""
+    assert_output 40000
+    PATH=$scripts:$PATH run -0 on here bash --norc -c ". $scripts/completion.bash
+        COMP_WORDS=(noselfconn-audit '') COMP_CWORD=1
         _noselfconn_audit
         printf '%s\n' \"\${COMPREPLY[@]}\""
     assert_output 40000
@@ -77,6 +84,8 @@ zsh_completes() { # TEXT
     run -0 zsh_completes 'noselfconn --'
     assert_output --partial 'say whether the command can be protected'
     assert_output --partial 'let self-connections stand'
+    run -0 zsh_completes 'noselfconn --he'
+    assert_output --partial '--help'
     run -0 zsh_completes 'noselfconn --log st'
     assert_output --partial stderr
     run -0 zsh_completes 'noselfconn-audit --'

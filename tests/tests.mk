@@ -4,6 +4,9 @@
 TEST_CFLAGS = -std=c11 -pthread $(WARNINGS) $(CPPFLAGS) $(CFLAGS)
 TEST_PROGRAMS := $(patsubst tests/programs/%.c,$(BUILD)/tests/%,$(wildcard tests/programs/*.c))
 TEST_OBJECTS := $(patsubst tests/objects/%.c,$(BUILD)/tests/%.so,$(wildcard tests/objects/*.c))
+# Of these a tracer protects the static form, too (GUARD=tracer in tests/helpers.bash).
+STATIC_PROGRAMS = $(addprefix build/static/,attempts connect contract elsewhere fastopen quick raw \
+	signals threads untouched)
 SCRIPTS = scripts/noselfconn scripts/noselfconn-audit scripts/demo scripts/install-test-tools \
 	scripts/make-deb tests/soak tests/fresh .ci/run
 # Most tests wait more than they compute.
@@ -12,6 +15,9 @@ JOBS = $$(($$(nproc) * 2))
 # what would no longer hold, the tests of the file as it ships.
 INSTRUMENT =
 OTHER_TESTS =
+# The promises of the library that a tracer keeps in the same words.
+TRACED_TESTS = $(addprefix tests/,contract.bats elsewhere.bats fastopen.bats ladder.bats lookalikes.bats \
+	processes.bats settings.bats untouched.bats)
 # A few tests need real root: no user namespace has the right to steer packets, say.
 ROOT_TESTS = $(if $(filter 0,$(shell id -u)),,$(comma)!root)
 comma = ,
@@ -29,6 +35,7 @@ check: all ## run the tests
 	$(MAKE) --no-print-directory test-programs $(ARCHITECTURES:%=architecture-%)
 	@mkdir -p build/parallel
 	$(BATS) --filter-tags '!more-architectures,!deb$(ROOT_TESTS)$(OTHER_TESTS)' tests
+	GUARD=tracer $(BATS) --filter-tags '!library$(ROOT_TESTS)$(OTHER_TESTS)' $(TRACED_TESTS)
 
 .PHONY: check-quick
 check-quick: all ## run the tests but for those that take long: in less than two minutes
@@ -121,8 +128,8 @@ bench: all $(BUILD)/tests/empty.so ## measure what it costs, beside other preloa
 		'eatmydata true' 'faketime now true' 'torsocks true' 'proxychains4 -q true'
 
 .PHONY: test-programs
-test-programs: $(TEST_PROGRAMS) $(TEST_OBJECTS) $(addprefix build/tests/,dial dial-pie connect-musl \
-	fastopen-musl connect-static connect-asan threads-tsan) bare tsan asan
+test-programs: $(TEST_PROGRAMS) $(TEST_OBJECTS) $(addprefix build/tests/,dial dial-pie dial-static connect-musl \
+	fastopen-musl connect-static connect-i386 raw-i386 connect-asan threads-tsan) $(STATIC_PROGRAMS) bare tsan asan
 
 # The library as it is in a process without dlsym and secure_getenv.
 .PHONY: bare
@@ -149,6 +156,10 @@ $(BUILD)/tests/%: tests/programs/%.c tests/programs/common.h Makefile
 $(BUILD)/tests/uring: LDLIBS = -luring
 $(BUILD)/tests/no-libc: LDLIBS = -nostdlib -fno-stack-protector -pie -Wl,-z,dynamic-undefined-weak
 
+build/static/%: tests/programs/%.c tests/programs/common.h Makefile
+	@mkdir -p $(@D)
+	$(CC) -static -D_GNU_SOURCE $(TEST_CFLAGS) -o $@ $<
+
 # The same program built by another COMMAND, as NAME-SUFFIX.
 define OTHER_BUILD # SUFFIX, COMMAND
 build/tests/%-$(1): tests/programs/%.c tests/programs/common.h Makefile
@@ -157,14 +168,15 @@ build/tests/%-$(1): tests/programs/%.c tests/programs/common.h Makefile
 endef
 $(eval $(call OTHER_BUILD,musl,musl-gcc))
 $(eval $(call OTHER_BUILD,static,musl-gcc -static))
+$(eval $(call OTHER_BUILD,i386,i686-linux-gnu-gcc -static))
 $(eval $(call OTHER_BUILD,asan,gcc -fsanitize=address))
 $(eval $(call OTHER_BUILD,tsan,gcc -fsanitize=thread))
 
-# As it comes; and with a loader, but without libc.
-build/tests/dial build/tests/dial-pie: tests/programs/dial.go Makefile
+# As it comes; with a loader, but without libc; and without either.
+build/tests/dial build/tests/dial-pie build/tests/dial-static: tests/programs/dial.go Makefile
 	@mkdir -p $(@D)
 	GO111MODULE=off GOCACHE=$(CURDIR)/build/go $(GO_OPTIONS) go build $(GO_FLAGS) -o $@ $<
-build/tests/dial-pie: GO_OPTIONS = CGO_ENABLED=0
+build/tests/dial-pie build/tests/dial-static: GO_OPTIONS = CGO_ENABLED=0
 build/tests/dial-pie: GO_FLAGS = -buildmode=pie
 
 $(BUILD)/tests/%.so: tests/objects/%.c Makefile

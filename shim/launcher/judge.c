@@ -27,6 +27,9 @@ enum { MOST_SCRIPTS = 5 }; /* whose interpreter is a script (exec_binprm: ELOOP)
 static const char reserve_or_force[] =
     "Reserve the port instead (noselfconn-audit PORT says how), or run it unprotected: --force";
 static const char force_only[] = "To run it nevertheless: --force";
+/* The remedy for whatever can be traced. */
+#define TRACED "To protect it, run it traced: noselfconn --trace COMMAND\n"
+static const char trace_or_force[] = TRACED "To run it unprotected: --force";
 
 /* One judgement on its way from the command to the program that runs in the end. What it points to
  * stays until the end of the process, which is near. */
@@ -137,7 +140,7 @@ static void judge_by_loader(struct inquiry *inquiry, const char *path, const str
                  "cannot protect a program whose loader is missing: %s: %s", path,
                  elf->interpreter);
     } else if (!loader_is_trusted(elf->interpreter)) {
-        conclude(inquiry, CANNOT_TELL, force_only,
+        conclude(inquiry, CANNOT_TELL, trace_or_force,
                  "cannot tell whether this can be protected: %s: its loader, %s, may be written by "
                  "others than root, and is not asked",
                  path, elf->interpreter);
@@ -161,7 +164,8 @@ static void judge_by_loader(struct inquiry *inquiry, const char *path, const str
                      path, elf->interpreter, answer.text);
         } else {
             conclude(inquiry, NOT_PROTECTED,
-                     "Build and install the library for it, too: make install-library CC=... "
+                     TRACED
+                     "Or build and install the library for it, too: make install-library CC=... "
                      "BUILD=..., as the README says under '32 and 64 bit'.",
                      "cannot protect a %d-bit program: %s: its loader, %s, does not take %s:\n%s",
                      elf->bits, path, elf->interpreter, launch->library, answer.text);
@@ -172,19 +176,23 @@ static void judge_by_loader(struct inquiry *inquiry, const char *path, const str
 static void judge_without_loader(struct inquiry *inquiry, const char *path, const struct elf *elf)
 {
     if (wrapper_is_loader(path) && elf->is_shared_object)
-        conclude(inquiry, CANNOT_TELL, "Name the program itself, or run it nevertheless: --force",
+        conclude(inquiry, CANNOT_TELL,
+                 TRACED "Or name the program itself. To run it nevertheless: --force",
                  "cannot tell whether this can be protected: %s: it is a loader, and runs another "
                  "program",
                  path);
     else if (wrapper_is_static(path))
         conclude(
             inquiry, CANNOT_TELL,
-            "Put noselfconn before the command that it starts, or run it nevertheless: --force",
+            TRACED
+            "Or put noselfconn before the command that it starts. To run it nevertheless: --force",
             "cannot tell whether this can be protected: %s: it is statically linked, but may "
             "start what is not",
             path);
     else
-        conclude(inquiry, NOT_PROTECTED, reserve_or_force,
+        conclude(inquiry, NOT_PROTECTED,
+                 TRACED "Or reserve the port (noselfconn-audit PORT says how). To run it "
+                        "unprotected: --force",
                  "cannot protect a statically linked program: %s: no loader runs that could "
                  "preload a library",
                  path);
@@ -196,8 +204,8 @@ static void judge_elf(struct inquiry *inquiry, const char *path, int fd, const s
 
     if (elf->is_go && !wrapper_is_static(path))
         conclude(inquiry, NOT_PROTECTED,
-                 "It looks for self-connections by itself, unless it binds a local port. To run it "
-                 "nevertheless: --force",
+                 TRACED "It looks for self-connections by itself, unless it binds a local port. To "
+                        "run it nevertheless: --force",
                  "cannot protect a Go program: %s: Go makes its system calls itself, not through "
                  "libc",
                  path);
@@ -284,12 +292,14 @@ static void judge_env(struct inquiry *inquiry, const char *path, int fd, const s
     switch (env_read(env, inquiry->arguments + 1)) {
     case ENV_NO_COMMAND: judge_elf(inquiry, path, fd, elf); return;
     case ENV_UNCLEAR:
-        conclude(inquiry, CANNOT_TELL, "Name the command itself, or run it nevertheless: --force",
+        conclude(inquiry, CANNOT_TELL,
+                 TRACED "Or name the command itself. To run it nevertheless: --force",
                  "cannot tell what env runs: its options are not all known here, or depend on "
                  "variables");
         return;
     case ENV_DROPS:
-        conclude(inquiry, NOT_PROTECTED, "Put noselfconn after env: env ... noselfconn COMMAND",
+        conclude(inquiry, NOT_PROTECTED,
+                 TRACED "Or put noselfconn after env: env ... noselfconn COMMAND",
                  inquiry->scripts > 0
                      ? "cannot protect a script whose first line empties the environment of %s"
                      : "cannot protect what env runs without this LD_PRELOAD: %s",
@@ -321,7 +331,8 @@ static void judge_other(struct inquiry *inquiry, const char *path, const char *h
     }
     if (memchr(head, '\0', size) != NULL || wrapper_has_binfmt(path, head, size)) {
         conclude(inquiry, CANNOT_TELL,
-                 "Name the program that runs such files, or run it nevertheless: --force",
+                 TRACED "Or name the program that runs such files. To run it nevertheless: "
+                        "--force",
                  "cannot tell whether this can be protected: %s: neither a program nor a script, "
                  "but the kernel may know what runs it (binfmt_misc)",
                  path);

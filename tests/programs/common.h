@@ -4,7 +4,9 @@
 #ifndef NOSELFCONN_TESTS_COMMON_H
 #define NOSELFCONN_TESTS_COMMON_H
 
+#include <arpa/inet.h>
 #include <errno.h>
+#include <net/if.h>
 #include <netdb.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -78,21 +80,27 @@ static inline const char *error_name(int error)
 static inline socklen_t parse_address(const char *host, const char *port,
                                       struct sockaddr_storage *address)
 {
-    const struct addrinfo hints = {.ai_flags = AI_NUMERICHOST | AI_NUMERICSERV,
-                                   .ai_socktype = SOCK_STREAM};
-    struct addrinfo *found;
-    int error = getaddrinfo(host, port, &hints, &found);
-    socklen_t length;
+    struct sockaddr_in *ipv4 = (struct sockaddr_in *)address;
+    struct sockaddr_in6 *ipv6 = (struct sockaddr_in6 *)address;
+    const char *scope = strchr(host, '%');
+    char text[INET6_ADDRSTRLEN];
 
-    if (error != 0) {
-        fprintf(stderr, "%s port %s: %s\n", host, port, gai_strerror(error));
+    memset(address, 0, sizeof *address);
+    snprintf(text, sizeof text, "%.*s", (int)strcspn(host, "%"), host);
+    if (inet_pton(AF_INET, text, &ipv4->sin_addr) == 1) {
+        ipv4->sin_family = AF_INET;
+        ipv4->sin_port = htons((in_port_t)atoi(port));
+        return sizeof *ipv4;
+    }
+    memset(address, 0, sizeof *address);
+    if (inet_pton(AF_INET6, text, &ipv6->sin6_addr) != 1) {
+        fprintf(stderr, "no address: %s\n", host);
         exit(2);
     }
-    length = found->ai_addrlen;
-    memset(address, 0, sizeof *address);
-    memcpy(address, found->ai_addr, length);
-    freeaddrinfo(found);
-    return length;
+    ipv6->sin6_family = AF_INET6;
+    ipv6->sin6_port = htons((in_port_t)atoi(port));
+    ipv6->sin6_scope_id = scope != NULL ? if_nametoindex(scope + 1) : 0;
+    return sizeof *ipv6;
 }
 
 static inline in_port_t *port_of(struct sockaddr_storage *address)

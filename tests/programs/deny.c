@@ -1,25 +1,46 @@
 /* SPDX-License-Identifier: MIT */
-/* Runs a command as a sandbox would that did not expect one system call, by seccomp(2):
+/* Runs a command as a sandbox would that did not expect one system call, or as a kernel that is too
+ * old for it, by seccomp(2):
  *
- *     deny getsockname|getsockopt|shutdown fail|kill COMMAND [ARGUMENT]...
+ *     deny CALL fail|unknown|kill COMMAND [ARGUMENT]...
  *
- * The call then fails with EPERM, or ends the process by SIGSYS. */
+ * The call then fails with EPERM, with ENOSYS, or ends the process by SIGSYS. Two names are for one
+ * use of a call, which fails as on a kernel that does not know it. */
 #include "common.h"
 
+#include <fcntl.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
 #include <stddef.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 
-static unsigned int call_number(const char *name)
+struct denied {
+    const char *name;
+    unsigned int number;
+    int argument; /* the number of one that is to have a certain value, or -1 */
+    unsigned int value;
+    int error; /* instead of EPERM */
+};
+
+static const struct denied calls[] = {
+    {"getsockname", SYS_getsockname, -1, 0, EPERM},
+    {"getsockopt", SYS_getsockopt, -1, 0, EPERM},
+    {"shutdown", SYS_shutdown, -1, 0, EPERM},
+    {"ptrace", SYS_ptrace, -1, 0, EPERM},
+    {"seccomp", SYS_seccomp, -1, 0, EPERM},
+    {"clone", SYS_clone, -1, 0, EPERM},
+    {"pidfd_getfd", 438, -1, 0, EPERM},
+    {"process_vm_readv", SYS_process_vm_readv, -1, 0, EPERM},
+    {"set-syscall-info", SYS_ptrace, 0, 0x4212, EIO}, /* PTRACE_SET_SYSCALL_INFO, Linux 6.16 */
+    {"pidfd-thread", 434, 1, O_EXCL, EINVAL},         /* pidfd_open(), PIDFD_THREAD, 6.9 */
+};
+
+static const struct denied *find(const char *name)
 {
-    if (strcmp(name, "getsockname") == 0)
-        return SYS_getsockname;
-    if (strcmp(name, "getsockopt") == 0)
-        return SYS_getsockopt;
-    if (strcmp(name, "shutdown") == 0)
-        return SYS_shutdown;
+    for (size_t i = 0; i < sizeof calls / sizeof *calls; i++)
+        if (strcmp(name, calls[i].name) == 0)
+            return &calls[i];
     fprintf(stderr, "deny: unknown call: %s\n", name);
     exit(2);
 }
@@ -27,14 +48,27 @@ static unsigned int call_number(const char *name)
 int main(int argc, char **argv)
 {
     if (argc < 4) {
-        fprintf(stderr, "usage: deny CALL fail|kill COMMAND [ARGUMENT]...\n");
+        fprintf(stderr, "usage: deny CALL fail|unknown|kill COMMAND [ARGUMENT]...\n");
         return 2;
     }
+    const struct denied *call = find(argv[1]);
+    const unsigned int lower = __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__ ? 4 : 0;
+    const unsigned int argument = call->argument < 0 ? 0 : (unsigned int)call->argument;
+    unsigned int action = SECCOMP_RET_ERRNO | (unsigned int)call->error;
+
+    if (strcmp(argv[2], "kill") == 0)
+        action = SECCOMP_RET_KILL_PROCESS;
+    else if (strcmp(argv[2], "unknown") == 0)
+        action = SECCOMP_RET_ERRNO | ENOSYS;
     struct sock_filter instructions[] = {
         BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
-        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, call_number(argv[1]), 0, 1),
-        BPF_STMT(BPF_RET | BPF_K, strcmp(argv[2], "kill") == 0 ? SECCOMP_RET_KILL_PROCESS
-                                                               : SECCOMP_RET_ERRNO | EPERM),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, call->number, 0, 4),
+        /* Of any value, where none is asked for. */
+        BPF_JUMP(BPF_JMP | BPF_JA, call->argument < 0 ? 2 : 0, 0, 0),
+        BPF_STMT(BPF_LD | BPF_W | BPF_ABS,
+                 (unsigned int)offsetof(struct seccomp_data, args) + argument * 8 + lower),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, call->value, 0, 1),
+        BPF_STMT(BPF_RET | BPF_K, action),
         BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
     };
     const struct sock_fprog filter = {.len = sizeof instructions / sizeof *instructions,

@@ -1,0 +1,529 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: MIT
+# noselfconn --trace: what no preload reaches is protected, and sees nothing of it. The contract and
+# all else that the library promises is run again with static programs (GUARD=tracer, tests.mk).
+
+load helpers
+
+launcher=$root/build/noselfconn
+busybox=/usr/local/lib/noselfconn-tests/busybox
+
+tracing() { # [OPTION]... COMMAND...
+    on here "$launcher" --trace "$@"
+}
+
+# The tracer of a process: the child that wait(2) does not see.
+tracer_of() { # PROCESS
+    sed -n 's/^TracerPid:\t//p' "/proc/$1/status"
+}
+
+# The process that a background command has printed as its first line, once it is there.
+process_of() { # NAME
+    eventually first_line_of "$1" && first_line_of "$1"
+}
+
+first_line_of() { # NAME
+    output_of "$1" | grep -m 1 .
+}
+
+# Given a command that prints what `connect` does. Without a tracer it connects to itself.
+refused_where_no_preload_reaches() { # COMMAND...
+    new_host
+    set_source_ports 50000
+    run tracing "$@"
+    [[ $output == *ECONNREFUSED* || $output == *'onnection refused'* ]] || fail "$output"
+    run -0 protected "$@"
+    assert_connected_to_itself
+}
+
+@test "static programs: C with raw system calls, Go" {
+    run -0 readelf --program-headers "$root/build/static/raw" "$root/build/tests/dial-static"
+    refute_output --partial INTERP
+    refused_where_no_preload_reaches "$root/build/static/raw" 127.0.0.1 50000
+    refused_where_no_preload_reaches dial-static
+    refused_where_no_preload_reaches dial-static 50000
+}
+
+@test "Go with cgo, whether or not it looks by itself" {
+    refused_where_no_preload_reaches dial
+    refused_where_no_preload_reaches dial 50000
+}
+
+@test "a 32-bit static program, by connect and by socketcall" {
+    refused_where_no_preload_reaches connect-i386 127.0.0.1 50000
+    refused_where_no_preload_reaches raw-i386 127.0.0.1 50000
+    refused_where_no_preload_reaches raw-i386 --socketcall 127.0.0.1 50000
+}
+
+@test "a plugin by RTLD_DEEPBIND or dlmopen()" {
+    refused_where_no_preload_reaches plugins deepbind "$root/build/tests/plugin.so" 127.0.0.1 50000
+    refused_where_no_preload_reaches plugins dlmopen "$root/build/tests/plugin.so" 127.0.0.1 50000
+}
+
+@test "a function on a handle of libc, by Python's ctypes" {
+    set_source_ports 50000
+    run -0 tracing python3 -c '
+import ctypes, socket, struct
+libc = ctypes.CDLL("libc.so.6", use_errno=True)
+s = socket.socket()
+server = struct.pack("=HH4s8x", socket.AF_INET, socket.htons(50000), bytes([127, 0, 0, 1]))
+print(libc.connect(s.fileno(), server, 16), ctypes.get_errno())'
+    assert_output '-1 111'
+}
+
+# The positive control is in reach.bats.
+@test "the resolver of glibc, over TCP" {
+    echo 'nameserver 127.0.0.1
+options use-vc timeout:1 attempts:1' >"$BATS_TEST_TMPDIR/resolv.conf"
+    on here tee /proc/sys/net/ipv4/ip_unprivileged_port_start <<<0
+    set_source_ports 53
+    # shellcheck disable=SC2016 # for the inner shell
+    NOSELFCONN_LOG=$BATS_TEST_TMPDIR/log on here unshare --mount sh -c '
+        mount --bind "$1" /etc/resolv.conf && exec timeout 5 "$2" --trace getent hosts nowhere.example' \
+        sh "$BATS_TEST_TMPDIR/resolv.conf" "$launcher" || true
+    run cat "$BATS_TEST_TMPDIR/log"
+    assert_output --regexp 'command="getent" .* endpoint=127.0.0.1:53 .* action=refused'
+}
+
+# Its wget ends by SIGSEGV in Debian 12, traced or not.
+@test "static busybox: telnet and nc" {
+    local applet
+    run -0 readelf --program-headers "$busybox"
+    refute_output --partial INTERP
+    set_source_ports 50000
+    for applet in telnet nc; do
+        run tracing timeout 10 "$busybox" "$applet" 127.0.0.1 50000 </dev/null
+        assert_output --partial 'refused'
+        run unprotected timeout 1 "$busybox" "$applet" 127.0.0.1 50000 </dev/null
+        refute_output --partial 'refused'
+        new_host
+        set_source_ports 50000
+    done
+}
+
+@test "a static program that a shell, vfork, posix_spawn or a thread has started" {
+    local static=$root/build/static/raw
+    set_source_ports 50000
+    printf '#!/bin/sh\nexec "$@"\n' >"$BATS_TEST_TMPDIR/script"
+    chmod +x "$BATS_TEST_TMPDIR/script"
+    run -0 tracing "$BATS_TEST_TMPDIR/script" "$static" 127.0.0.1 50000
+    assert_refused
+    run -0 tracing sh -c '"$@"; "$@"' sh "$static" 127.0.0.1 50000
+    assert_equal "$(grep -c 'connect: ECONNREFUSED' <<<"$output")" 2
+    run -0 tracing python3 -c '
+import os, subprocess, sys, threading
+command = sys.argv[1:]
+def spawn():
+    os.waitpid(os.posix_spawn(command[0], command, os.environ), 0)
+spawn()
+subprocess.run(command)  # vfork
+for start in spawn, lambda: subprocess.run(command):
+    thread = threading.Thread(target=start)
+    thread.start()
+    thread.join()' "$static" 127.0.0.1 50000
+    assert_equal "$(grep -c 'connect: ECONNREFUSED' <<<"$output")" 4
+}
+
+@test "a thread that is not the first one runs another program" {
+    set_source_ports 50000
+    run -0 tracing python3 -c '
+import os, sys, threading, time
+threading.Thread(target=os.execv, args=(sys.argv[1], sys.argv[1:])).start()
+time.sleep(60)' "$root/build/static/raw" 127.0.0.1 50000
+    assert_refused
+}
+
+@test "io_uring is as on a host that forbids it" {
+    set_source_ports 50000
+    run -2 tracing uring 127.0.0.1 50000
+    assert_output --partial 'Operation not permitted'
+    run -0 unprotected uring 127.0.0.1 50000
+    assert_connected_to_itself
+}
+
+# What a process can find out about itself, but for its number and the time.
+seen='
+import os, resource, signal, sys
+def status(name):
+    return [line.split()[1:] for line in open("/proc/self/status") if line.startswith(name + ":")]
+print("the same process:", os.getpid() == int(sys.argv[1]), os.getppid() == int(sys.argv[2]))
+try:
+    print(os.wait())
+except ChildProcessError:
+    print("no child")
+print("descriptors:", sorted(os.listdir("/proc/self/fd"), key=int))
+for name in "SigBlk", "SigIgn", "SigCgt", "SigPnd", "ShdPnd", "Umask", "CapEff", "CapPrm", "Groups":
+    print(name, status(name))
+print("group:", os.getpgrp() == int(sys.argv[3]), "session:", os.getsid(0) == int(sys.argv[4]))
+print([resource.getrlimit(limit) for limit in range(16)])
+print("folder:", os.getcwd(), "nice:", os.nice(0), "input:", sys.stdin.read())
+for name, value in sorted(os.environb.items()):
+    print(name, value)'
+
+@test "the command is the same process, and finds all as its caller left it" {
+    local with_a_tracer without
+    # shellcheck disable=SC2016 # for the inner shell
+    local caller='trap "" USR1; cd /; umask 027; ulimit -n 77; exec 3</etc/hostname
+        exec "$@" python3 -c "$seen" $$ $PPID "$(ps -o pgid= $$)" "$(ps -o sid= $$)"'
+    export seen
+    without=$(env -i seen="$seen" 'BASH_FUNC_f%%=() { :; }' dots.in.name=1 LD_PRELOAD= NOSELFCONN_MODE= \
+        bash -c "$caller" bash <<<'the input' 2>&1)
+    with_a_tracer=$(env -i seen="$seen" 'BASH_FUNC_f%%=() { :; }' dots.in.name=1 LD_PRELOAD= NOSELFCONN_MODE= \
+        bash -c "$caller" bash "$launcher" --trace --log stderr <<<'the input' 2>&1)
+    assert_equal "$with_a_tracer" "$without"
+    [[ $without == *'the same process: True True'*'no child'*'input: the input'* ]]
+}
+
+@test "its exit status, its death by a signal and its core dump are the command's" {
+    local end
+    for end in 'exit 0' 'exit 42' 'kill -TERM $$' 'kill -KILL $$' 'ulimit -c unlimited; kill -SEGV $$' \
+        'ulimit -c 0; kill -ABRT $$'; do
+        run -0 python3 -c '
+import os, subprocess, sys
+for command in [], sys.argv[2:]:
+    process = subprocess.Popen(command + ["sh", "-c", sys.argv[1]], cwd=os.environ["BATS_TEST_TMPDIR"])
+    print(os.waitpid(process.pid, 0)[1])' "$end" "$launcher" --trace
+        assert_equal "${lines[0]}" "${lines[1]}"
+    done
+}
+
+@test "timeout, nohup, setsid and time do with it what they do with others" {
+    run -124 timeout 0.2 "$launcher" --trace sleep 60
+    run -0 nohup "$launcher" --trace sh -c 'kill -HUP $$; echo still there' </dev/null
+    assert_line 'still there'
+    # shellcheck disable=SC2016 # for the inner shell
+    run -0 setsid --wait "$launcher" --trace sh -c 'ps -o pid=,sid= $$'
+    assert_equal "$(awk '$1 == $2' <<<"$output")" "$output"
+    run -3 bash -c 'time "$@"' bash "$launcher" --trace sh -c 'exit 3'
+    assert_output --partial real
+}
+
+# An interactive bash on a terminal, with what is typed there, and the text to wait for before.
+type_in_a_shell() { # TEXT KEYS [TEXT KEYS]... -- COMMAND...
+    python3 -c '
+import os, pty, re, select, sys, time
+separator = sys.argv.index("--")
+script = sys.argv[1:separator]
+process, terminal = pty.fork()
+if process == 0:
+    os.execvp(sys.argv[separator + 1], sys.argv[separator + 1:])
+seen = b""
+end = time.monotonic() + 20
+def more():
+    global seen
+    if time.monotonic() > end:
+        sys.exit("nothing came, after: " + repr(seen))
+    if select.select([terminal], [], [], 1)[0]:
+        try:
+            seen += os.read(terminal, 4096)
+        except OSError:
+            return False
+    return True
+at = 0
+while script:
+    text, keys = script[0].encode(), script[1].encode().decode("unicode_escape").encode()
+    while text not in seen[at:]:
+        if not more():
+            sys.exit("the shell has ended, after: " + repr(seen))
+    at = seen.index(text, at) + len(text)
+    time.sleep(0.2)
+    os.write(terminal, keys)
+    script = script[2:]
+while more():
+    pass
+print(seen.decode())
+sys.exit(os.waitstatus_to_exitcode(os.waitpid(process, 0)[1]))' "$@"
+}
+
+@test "job control on a terminal: ^Z, bg, fg, ^C, of a traced command and of a traced shell" {
+    local -a shell=(env 'PS1=ready> ' bash --norc --noprofile -i)
+    run -0 type_in_a_shell 'ready>' "$launcher --trace cat\\n" cat 'echoed\n' echoed '\x1a' \
+        Stopped 'bg\n' 'ready>' '\n' Stopped 'fg\n' cat '\x03' 'ready>' 'echo status $?\n' \
+        'status 130' 'exit 0\n' -- "${shell[@]}"
+    run -0 type_in_a_shell 'ready>' 'sleep 60\n' 'sleep 60' '\x1a' Stopped 'fg\n' 'sleep 60' '\x03' \
+        'ready>' 'echo status $?\n' 'status 130' 'exit 0\n' -- "$launcher" --trace "${shell[@]}"
+}
+
+@test "stopped and continued from outside, threads included" {
+    background worker tracing python3 -c '
+import os, threading, time
+print(os.getpid(), flush=True)
+threads = [threading.Thread(target=time.sleep, args=(60,)) for _ in range(8)]
+for thread in threads: thread.start()
+while True:
+    time.sleep(0.01)
+    print("tick", flush=True)'
+    local process ticks
+    process=$(process_of worker)
+    eventually grep -q tick "$BATS_TEST_TMPDIR/worker"
+    kill -STOP "$process"
+    eventually all_threads_are t "$process" # as ptrace shows what would be T
+    ticks=$(output_of worker | wc -l)
+    sleep 0.2
+    assert_equal "$(output_of worker | wc -l)" "$ticks"
+    kill -CONT "$process"
+    eventually has_more_lines_than "$ticks"
+    kill -KILL "$process"
+}
+
+all_threads_are() { # STATE PROCESS
+    [ "$(sed -n 's/^State:\t\(.\).*/\1/p' "/proc/$2"/task/*/status | sort -u)" = "$1" ]
+}
+
+has_more_lines_than() { # NUMBER
+    [ "$(output_of worker | wc -l)" -gt "$1" ]
+}
+
+@test "what goes on in the background outlives the command, and stays protected" {
+    set_source_ports 50000
+    # shellcheck disable=SC2016 # for the inner shell
+    run -0 tracing sh -c '{ sleep 0.5; "$@"; } >"$0" 2>&1 3>&- & echo started' \
+        "$BATS_TEST_TMPDIR/late" "$root/build/static/raw" 127.0.0.1 50000
+    assert_output started
+    eventually grep -q state "$BATS_TEST_TMPDIR/late"
+    run output_of late
+    assert_refused
+}
+
+@test "the tracer keeps no file open, and ends with the last process" {
+    # A pipe that only the tracer held would never end.
+    run -0 timeout 10 sh -c '"$@" | cat' sh "$launcher" --trace sh -c 'sleep 3 <&- >&- 2>&- 3>&- & echo at once'
+    assert_output 'at once'
+    # shellcheck disable=SC2016 # for the inner shell
+    background command "$launcher" --trace sh -c 'echo $$; exec sleep 60'
+    local process tracer
+    process=$(process_of command)
+    tracer=$(tracer_of "$process")
+    run readlink "/proc/$tracer/fd/0" "/proc/$tracer/fd/1" "/proc/$tracer/fd/2" "/proc/$tracer/cwd"
+    assert_output $'/\n/\n/\n/'
+    kill -KILL "$process"
+    eventually is_gone "$tracer"
+}
+
+is_gone() { # PROCESS
+    [ ! -e "/proc/$1/stat" ] || [ "$(awk '{ print $3 }' "/proc/$1/stat")" = Z ]
+}
+
+@test "as the first process of a container" {
+    set_source_ports 50000
+    run -0 on here unshare --pid --fork --mount-proc "$launcher" --trace --log stderr \
+        "$root/build/static/connect" 127.0.0.1 50000
+    assert_output --partial 'pid=1 command="connect" thread=1 '
+    assert_line 'connect: ECONNREFUSED'
+}
+
+# bats test_tags=long
+@test "10,000 short children leave nothing behind in the tracer" {
+    # shellcheck disable=SC2016 # for the inner shell
+    background loop tracing sh -c 'echo $$; i=0
+        while [ $i -lt 10000 ]; do (:); i=$((i + 1)); [ $i -ne 100 ] || sleep 1; done
+        echo "all have run"; sleep 60'
+    local tracer before
+    tracer=$(tracer_of "$(process_of loop)")
+    sleep 0.5
+    before=$(memory_of "$tracer")
+    local tries=0
+    until output_of loop | grep -q 'all have run'; do
+        [ $((tries += 1)) -lt 600 ]
+        sleep 0.1
+    done
+    assert_equal "$(memory_of "$tracer")" "$before"
+    assert_equal "$(find "/proc/$tracer/fd" -type l | wc -l)" 3
+}
+
+memory_of() { # PROCESS
+    awk '/^(VmRSS|VmData)/ { print $2 }' "/proc/$1/status"
+}
+
+@test "killed, it leaves nothing unguarded: what connects fails with ENOSYS, all else goes on" {
+    mkfifo "$BATS_TEST_TMPDIR/go"
+    server 50100
+    set_source_ports 50000
+    # shellcheck disable=SC2016 # for the inner shell
+    background orphan tracing sh -c 'echo $$; read -r go <"$1"; "$2" 127.0.0.1 50000; "$2" 127.0.0.1 50100
+        echo to a file >"$1.file" && cat "$1.file"' \
+        sh "$BATS_TEST_TMPDIR/go" "$root/build/static/raw"
+    local command=$!
+    kill -KILL "$(tracer_of "$(process_of orphan)")"
+    echo >"$BATS_TEST_TMPDIR/go"
+    wait "$command"
+    run output_of orphan
+    assert_equal "$(grep -c 'connect: E#38' <<<"$output")" 2 # ENOSYS
+    assert_line 'to a file'
+}
+
+# What the tracer cannot see is refused where it may be a self-connection: a TCP connection, and what
+# cannot be told from one without its descriptor, as UDP; not a socket of another family.
+@test "without a descriptor left for the tracer IP connects are refused, others are not" {
+    mkfifo "$BATS_TEST_TMPDIR/go"
+    server 50100
+    # shellcheck disable=SC2016 # for the inner shell
+    background starved tracing sh -c 'echo $$; read -r go <"$1"
+        connect 127.0.0.1 50100; untouched unix-stream' sh "$BATS_TEST_TMPDIR/go"
+    local command=$!
+    prlimit --pid "$(tracer_of "$(process_of starved)")" --nofile=3:3
+    echo >"$BATS_TEST_TMPDIR/go"
+    wait "$command"
+    run output_of starved
+    assert_line --index 1 'connect: ECONNREFUSED'
+    assert_line 'connect: 0 0'
+}
+
+@test "where tracing cannot work it says so, before anything runs" {
+    local refusal
+    local -a obstacle
+    for obstacle in 'strace -f -o /dev/null' 'deny ptrace fail' 'deny seccomp fail' 'deny pidfd_getfd fail' \
+        'deny process_vm_readv fail' 'deny pidfd_getfd unknown' 'deny clone fail'; do
+        # shellcheck disable=SC2086 # several words
+        run -125 --separate-stderr $obstacle "$launcher" --trace touch "$BATS_TEST_TMPDIR/ran"
+        assert_regex "$stderr" '^noselfconn: cannot trace: '
+        refusal=${stderr#*$'\n'}
+        [ -n "$refusal" ]
+        [ ! -e "$BATS_TEST_TMPDIR/ran" ]
+    done
+    run -0 deny ptrace fail "$launcher" --trace --force touch "$BATS_TEST_TMPDIR/ran"
+    assert_output --partial UNPROTECTED
+    [ -e "$BATS_TEST_TMPDIR/ran" ]
+}
+
+@test "it says who traces already" {
+    run -125 strace -f -o /dev/null "$launcher" --trace true
+    assert_output --regexp 'cannot trace: process [0-9]+ traces this one already'
+    run -125 "$launcher" --trace "$launcher" --trace true
+    assert_output --partial 'another noselfconn --trace'
+}
+
+# bats test_tags=root
+@test "a setuid program would lose its rights, and one that cannot be read cannot be traced" {
+    local folder
+    folder=$(mktemp -d)
+    chmod 755 "$folder"
+    cp /bin/true "$folder/setuid"
+    chmod u+s "$folder/setuid"
+    cp /bin/true "$folder/unreadable"
+    chmod 711 "$folder/unreadable"
+    cp "$launcher" "$folder/noselfconn"
+    run -125 as_an_ordinary_user "$folder/noselfconn" --trace "$folder/setuid"
+    assert_output --partial 'cannot trace a setuid program'
+    run -125 as_an_ordinary_user "$folder/noselfconn" --trace "$folder/unreadable"
+    assert_output --partial 'cannot be read'
+    run -0 "$launcher" --trace "$folder/setuid"
+    run -125 as_an_ordinary_user "$folder/noselfconn" --trace sudo true
+    assert_output --partial 'Put noselfconn after it: sudo noselfconn'
+    rm -rf "$folder"
+}
+
+# bats test_tags=root
+@test "a program of an ordinary user that forbids to be looked at is refused its IP connects" {
+    server 50100
+    local client='
+import ctypes, socket
+ctypes.CDLL(None).prctl(4, 0)  # PR_SET_DUMPABLE
+s = socket.socket()
+print(s.connect_ex(("127.0.0.1", 50100)))'
+    local folder
+    folder=$(mktemp -d)
+    chmod 755 "$folder"
+    cp "$launcher" "$folder/"
+    run -0 as_an_ordinary_user "$folder/noselfconn" --trace python3 -c "$client"
+    assert_output 111
+    run -0 as_an_ordinary_user python3 -c "$client"
+    assert_output 0
+    rm -rf "$folder"
+}
+
+@test "no_new_privs is set only for who may not filter without it" {
+    # shellcheck disable=SC2016 # for awk
+    run -0 "$launcher" --trace awk '/^NoNewPrivs/ { print $2 }' /proc/self/status
+    assert_output $((EUID != 0))
+    # shellcheck disable=SC2016
+    run -0 on here "$launcher" --trace awk '/^NoNewPrivs/ { print $2 }' /proc/self/status
+    assert_output 0 # root of its own user namespace
+}
+
+@test "the log names the program, its process and its thread" {
+    set_source_ports 50000
+    run -0 tracing --log "$BATS_TEST_TMPDIR/log" python3 -c '
+import os, socket, threading
+def attempt():
+    s = socket.socket()
+    print(os.getpid(), threading.get_native_id(), s.fileno(), s.connect_ex(("127.0.0.1", 50000)))
+thread = threading.Thread(target=attempt)
+thread.start()
+thread.join()'
+    local process thread fd error
+    read -r process thread fd error <<<"$output"
+    assert_equal "$error" 111
+    run cat "$BATS_TEST_TMPDIR/log"
+    assert_output --regexp "^time=[^ ]+ pid=$process command=\"python3\" thread=$thread call=connect fd=$fd endpoint=127.0.0.1:50000 mode=enforce action=refused$"
+}
+
+@test "a line to stderr goes to that of the program" {
+    set_source_ports 50000
+    run -0 --separate-stderr tracing --log stderr sh -c '"$@" 2>&1' sh "$root/build/static/connect" 127.0.0.1 50000
+    assert_output --partial 'action=refused'
+    assert_equal "$stderr" ''
+}
+
+@test "--observe lets it, and says so" {
+    set_source_ports 50000
+    run -0 --separate-stderr tracing --observe --log stderr "$root/build/static/connect" 127.0.0.1 50000
+    assert_connected_to_itself
+    assert_regex "$stderr" 'mode=observe action=allowed$'
+}
+
+@test "--check --trace: of a command, and by a real self-connection" {
+    run -0 "$launcher" --check --trace dial-static
+    assert_output --regexp '^can be protected: dial-static, in .*/dial-static, by a tracer$'
+    run -0 tracing --check
+    assert_output --partial 'works: a real self-connection'
+    NOSELFCONN_MODE=off run -125 tracing --check
+    assert_output --partial 'NOT PROTECTED'
+    run -125 deny ptrace fail "$launcher" --check --trace
+    assert_output --partial 'cannot trace'
+}
+
+@test "where the library cannot protect a program, the launcher names this way first" {
+    local program
+    for program in connect-static dial dial-static; do
+        run -125 "$launcher" "$(command -v "$program")"
+        assert_line --index 0 --partial 'noselfconn: cannot protect'
+        assert_line --index 1 'To protect it, run it traced: noselfconn --trace COMMAND'
+    done
+}
+
+# The table of registers, where the kernel has no PTRACE_SET_SYSCALL_INFO (before 6.16).
+@test "before Linux 6.16 the result is written into its register, of 64 and of 32 bits" {
+    set_source_ports 50000
+    local program
+    for program in "$root/build/static/raw" raw-i386; do
+        run -0 on here deny set-syscall-info fail "$launcher" --trace "$program" 127.0.0.1 50000
+        assert_refused
+    done
+}
+
+# Before Linux 6.9.
+@test "without PIDFD_THREAD threads are protected, too, and one with its own descriptors is refused" {
+    set_source_ports 50000
+    server 50100
+    local client='
+import ctypes, os, socket, threading
+def attempt(port, alone):
+    if alone:
+        ctypes.CDLL(None).unshare(0x400)  # CLONE_FILES
+    s = socket.socket()
+    print(s.connect_ex(("127.0.0.1", port)))
+for port, alone in (50000, False), (50100, False), (50100, True):
+    thread = threading.Thread(target=attempt, args=(port, alone))
+    thread.start()
+    thread.join()'
+    run -0 on here sh -c 'echo 50000 50009 >/proc/sys/net/ipv4/ip_local_port_range'
+    set_source_ports 50000
+    run -0 on here deny pidfd-thread fail "$launcher" --trace python3 -c "${client/50100/50000}"
+    assert_line --index 0 111
+    run -0 on here sh -c 'echo 50002 50009 >/proc/sys/net/ipv4/ip_local_port_range'
+    run -0 on here deny pidfd-thread fail "$launcher" --trace python3 -c "$client"
+    assert_output $'111\n0\n111'
+    run -0 tracing python3 -c "$client"
+    assert_output $'111\n0\n0'
+}
