@@ -83,6 +83,7 @@ load helpers
     assert_line 'settled: ECONNREFUSED'
 }
 
+# bats test_tags=long
 @test "ETIMEDOUT" {
     prepare() {
         set_source_ports 50002
@@ -98,6 +99,7 @@ load helpers
     assert_line --index 0 'connect: ENETUNREACH'
 }
 
+# bats test_tags=long
 @test "EHOSTUNREACH, since no neighbour has the address" {
     prepare() {
         neighbour
