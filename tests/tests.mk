@@ -34,7 +34,7 @@ check: all ## run the tests
 	scripts/install-test-tools --check
 	$(MAKE) --no-print-directory test-programs $(ARCHITECTURES:%=architecture-%)
 	@mkdir -p build/parallel
-	$(BATS) --filter-tags '!more-architectures,!deb$(ROOT_TESTS)$(OTHER_TESTS)' tests
+	$(BATS) --filter-tags '!more-architectures,!deb,!suites$(ROOT_TESTS)$(OTHER_TESTS)' tests
 	GUARD=tracer $(BATS) --filter-tags '!library$(ROOT_TESTS)$(OTHER_TESTS)' $(TRACED_TESTS)
 
 QUICK_TESTS = $(addprefix tests/,contract.bats elsewhere.bats faults.bats ladder.bats \
@@ -45,6 +45,11 @@ check-quick: all ## run the tests of what the library decides, in less than 40 s
 	$(MAKE) --no-print-directory --jobs 4 test-programs
 	@mkdir -p build/parallel
 	$(BATS) --filter-tags '!long$(ROOT_TESTS)$(OTHER_TESTS)' $(QUICK_TESTS)
+
+.PHONY: check-suites
+check-suites: all ## run the test suites of others, bare and traced
+	scripts/install-test-tools --check suites
+	bats --timing tests/suites.bats
 
 .PHONY: check-fresh
 check-fresh: ## run the README's commands in an empty Debian, as root and as an ordinary user; as root
@@ -122,6 +127,7 @@ bench: all $(BUILD)/tests/empty.so ## measure what it costs, beside other preloa
 	@mkdir -p build/bench
 	gcc -D_GNU_SOURCE $(TEST_CFLAGS) -o build/bench/calls tests/bench/calls.c
 	gcc -D_DEFAULT_SOURCE $(TEST_CFLAGS) -fPIC -shared -o build/bench/textbook.so tests/bench/textbook.c
+	GO111MODULE=off GOCACHE=$(CURDIR)/build/go CGO_ENABLED=0 go build -o build/bench/busy tests/bench/busy.go
 	$(OWN_HOST) sh -c 'ip link set lo up && tests/bench/bench $(ROUNDS)'
 	hyperfine --shell=none --warmup 3 --style basic true '$(BUILD)/noselfconn true'
 	# These may fail by themselves: faketime does so once in thousands of starts, for one.

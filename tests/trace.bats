@@ -133,6 +133,11 @@ time.sleep(60)' "$root/build/static/raw" 127.0.0.1 50000
     assert_refused
 }
 
+# bats test_tags=root
+@test "a destination that a BPF program of the control group rewrites" {
+    refused_where_no_preload_reaches rewrite 10.96.0.1 80 127.0.0.1 50000 connect 10.96.0.1 80
+}
+
 @test "io_uring is as on a host that forbids it" {
     set_source_ports 50000
     run -2 tracing uring 127.0.0.1 50000

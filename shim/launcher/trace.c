@@ -230,6 +230,19 @@ static void hold_nothing(int fd)
     close(nothing);
 }
 
+/* A BPF program of the control group may have changed where the connection goes (bpf(2),
+ * BPF_CGROUP_INET4_CONNECT); once it is established the peer is known. */
+static void replace_by_peer(int fd, struct sockaddr_in6 *destination, uint32_t *length)
+{
+    struct sockaddr_in6 peer;
+    socklen_t size = sizeof peer;
+
+    if (syscall(SYS_getpeername, fd, &peer, &size) == 0) {
+        *destination = peer;
+        *length = size;
+    }
+}
+
 /* Whether the call may return `result`, errno set where that is -1. Where the tracer cannot see
  * what was connected, the answer is no: a live self-connection is never handed out. */
 static bool may_return(struct attempt *attempt, ssize_t result)
@@ -262,6 +275,7 @@ static bool may_return(struct attempt *attempt, ssize_t result)
     fd = duplicate(attempt->thread, (int)attempt->arguments[0]);
     if (fd < 0)
         return false;
+    replace_by_peer(fd, &destination, &length);
     reported = attempt;
     errno = error;
     guarded = guard(result, names[attempt->call], fd, (struct sockaddr *)&destination, length);

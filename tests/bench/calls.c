@@ -5,6 +5,8 @@
  *     calls refused COUNT    TCP to a port of 127.0.0.1 on which nobody listens
  *     calls unix COUNT       AF_UNIX, datagrams
  *     calls sendto COUNT     UDP over loopback, without MSG_FASTOPEN
+ *     calls getppid COUNT    the least that a system call can take
+ *     calls signal COUNT     SIGUSR1 to itself, with a handler
  *
  * Of `connect` and `refused` only connect() itself is timed, not what has to be done around it.
  *
@@ -13,9 +15,11 @@
 #include "../programs/common.h"
 
 #include <pthread.h>
+#include <signal.h>
 #include <spawn.h>
 #include <stdatomic.h>
 #include <stdint.h>
+#include <sys/syscall.h>
 #include <sys/un.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -116,6 +120,32 @@ static int64_t time_sendto(int count)
     return now_ns() - start;
 }
 
+static int64_t time_getppid(int count)
+{
+    int64_t start = now_ns();
+
+    for (int i = 0; i < count; i++)
+        syscall(SYS_getppid);
+    return now_ns() - start;
+}
+
+static void ignore(int signal)
+{
+    (void)signal;
+}
+
+static int64_t time_signal(int count)
+{
+    const struct sigaction action = {.sa_handler = ignore};
+    int64_t start;
+
+    must(sigaction(SIGUSR1, &action, NULL), "sigaction");
+    start = now_ns();
+    for (int i = 0; i < count; i++)
+        raise(SIGUSR1);
+    return now_ns() - start;
+}
+
 static void *connect_until_time_is_over(void *unused)
 {
     struct sockaddr_in server;
@@ -172,10 +202,8 @@ int main(int argc, char **argv)
     static const struct {
         const char *name;
         int64_t (*time)(int count);
-    } calls[] = {{"connect", time_connect},
-                 {"refused", time_refused},
-                 {"unix", time_unix},
-                 {"sendto", time_sendto}};
+    } calls[] = {{"connect", time_connect}, {"refused", time_refused}, {"unix", time_unix},
+                 {"sendto", time_sendto},   {"getppid", time_getppid}, {"signal", time_signal}};
     int count = argc > 2 ? atoi(argv[2]) : 0;
 
     for (size_t i = 0; argc == 3 && i < sizeof calls / sizeof *calls; i++)
@@ -188,7 +216,7 @@ int main(int argc, char **argv)
     else if (argc == 4 && strcmp(argv[1], "start") == 0)
         printf("%.1f\n", microseconds_to_start(count, argv + 3));
     else {
-        fprintf(stderr, "usage: calls connect|refused|unix|sendto COUNT\n"
+        fprintf(stderr, "usage: calls connect|refused|unix|sendto|getppid|signal COUNT\n"
                         "       calls threads N MS\n"
                         "       calls start COUNT COMMAND\n");
         return 2;
