@@ -19,7 +19,7 @@ time.sleep(60)' "$1"
 }
 
 is_established() { # ADDRESS
-    [ -n "$(on here ss -Htn 'sport = :50000' | awk '$4 == $5 && $1 == "ESTAB"' | grep -F "$1")" ]
+    on here ss -Htn 'sport = :50000' | awk '$4 == $5 && $1 == "ESTAB"' | grep -F "$1"
 }
 
 @test "where nothing is at risk it says so, and exits with 0" {
@@ -119,8 +119,8 @@ port 61000: cannot self-connect: it is not an ephemeral port, 32768 to 60999'
 @test "its figures are written for people, at each size" {
     local last port odds time
     while read -r last port odds time; do
-        set_source_ports 40000 $last
-        run -1 on here "$audit" $port
+        set_source_ports 40000 "$last"
+        run -1 on here "$audit" "$port"
         assert_line --index 0 "port $port: can self-connect: 1 attempt in $odds"
         assert_line --index 1 --partial "  expected after $time at 1 attempt a second,"
     done <<'SIZES'

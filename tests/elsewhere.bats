@@ -25,6 +25,13 @@ load helpers
     refused_instead_of_connected_to_itself elsewhere dup 127.0.0.1 50000
 }
 
+@test "while another thread waits for data in the same socket: both come back, and the socket is as after a refusal" {
+    set_source_ports 50000
+    server 50100
+    run -0 on here timeout 20 env LD_PRELOAD="$library $(preload slow)" waiting receiver 127.0.0.1 50000
+    assert_output $'connect: ECONNREFUSED\nthe other: EPIPE\nstate: CLOSE\nconnect to another: 0'
+}
+
 @test "connect() once more, after a non-blocking one" {
     set_source_ports 50000
     run protected connect --nonblock --again 127.0.0.1 50000

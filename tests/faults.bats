@@ -135,8 +135,16 @@ told_of_the_first() { # BYTES
     assert_line 'state: E#105'
 }
 
-@test "the kernel declines to disconnect: refused, and shut down in both directions" {
-    run -0 failing connect EBUSY 2 connect --say hello 127.0.0.1 50000
+# As some kernels do while another thread waits in the socket (EBUSY).
+@test "the kernel declines to disconnect at first: the other thread is woken, and it is as after a refusal" {
+    run -0 failing connect EBUSY 2..50 connect 127.0.0.1 50000
+    assert_refused
+    run -0 grep -c AF_UNSPEC "$BATS_TEST_TMPDIR/trace"
+    assert_output 50
+}
+
+@test "the kernel never disconnects: refused, shut down, and no segment is taken in any more" {
+    run -0 failing connect EBUSY 2+ connect --say hello 127.0.0.1 50000
     assert_line --index 0 'connect: ECONNREFUSED'
     refute_line 'state: ESTABLISHED'
     assert_line 'send: EPIPE'
@@ -146,9 +154,36 @@ told_of_the_first() { # BYTES
     assert_line 'heard: hello'
 }
 
-@test "neither disconnect nor shutdown works: refused all the same" {
-    run -0 traced -e trace=connect,shutdown -e inject=connect:error=EBUSY:when=2 -e inject=shutdown:error=ENOTCONN \
-        connect 127.0.0.1 50000
+# The SYN comes through when it is sent again, after a second.
+state_later() { # [STRACE-OPTION]...
+    new_host
+    set_source_ports 50000
+    lose_syns_to 50000
+    background later traced -e trace=connect,shutdown,setsockopt -e inject=connect:error=EBUSY:when=2+ \
+        -e inject=shutdown:error=EBUSY "$@" python3 -c '
+import socket, time
+s = socket.socket()
+s.setblocking(False)
+print("errno", s.connect_ex(("127.0.0.1", 50000)), flush=True)
+time.sleep(3)
+print("state", s.getsockopt(socket.IPPROTO_TCP, 11, 1)[0])'
+    eventually grep -q 'errno 111' "$BATS_TEST_TMPDIR/later"
+    on here nft delete table inet test
+    eventually grep -q state "$BATS_TEST_TMPDIR/later"
+    output_of later
+}
+
+@test "the kernel never disconnects a pending one: it does not come about later" {
+    run -0 state_later
+    assert_line 'state 2' # SYN_SENT
+    # The control: without the filter it does.
+    run -0 state_later -e inject=setsockopt:error=EPERM
+    assert_line 'state 1' # ESTABLISHED
+}
+
+@test "neither disconnect nor shutdown nor the filter works: refused all the same" {
+    run -0 traced -e trace=connect,shutdown,setsockopt -e inject=connect:error=EBUSY:when=2+ \
+        -e inject=shutdown:error=ENOTCONN -e inject=setsockopt:error=EPERM connect 127.0.0.1 50000
     assert_line --index 0 'connect: ECONNREFUSED'
 }
 

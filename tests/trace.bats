@@ -170,7 +170,6 @@ for name, value in sorted(os.environb.items()):
     # shellcheck disable=SC2016 # for the inner shell
     local caller='trap "" USR1; cd /; umask 027; ulimit -n 77; exec 3</etc/hostname
         exec "$@" python3 -c "$seen" $$ $PPID "$(ps -o pgid= $$)" "$(ps -o sid= $$)"'
-    export seen
     without=$(env -i seen="$seen" 'BASH_FUNC_f%%=() { :; }' dots.in.name=1 LD_PRELOAD= NOSELFCONN_MODE= \
         bash -c "$caller" bash <<<'the input' 2>&1)
     with_a_tracer=$(env -i seen="$seen" 'BASH_FUNC_f%%=() { :; }' dots.in.name=1 LD_PRELOAD= NOSELFCONN_MODE= \
@@ -531,4 +530,39 @@ for port, alone in (50000, False), (50100, False), (50100, True):
     assert_output $'111\n0\n111'
     run -0 tracing python3 -c "$client"
     assert_output $'111\n0\n0'
+}
+
+# The README's list of differences.
+
+@test "different: no debugger attaches, and none is started" {
+    # shellcheck disable=SC2016 # for the inner shell
+    background command "$launcher" --trace sh -c 'echo $$; exec sleep 60'
+    local process
+    process=$(process_of command)
+    run strace -p "$process"
+    assert_failure
+    assert_output --partial 'Operation not permitted'
+    kill -KILL "$process"
+    run timeout 10 "$launcher" --trace sh -c 'strace -o /dev/null true; exit $?'
+    assert_output --partial 'Operation not permitted'
+}
+
+@test "different: a signal that is ignored ends a call that is never restarted" {
+    local client='
+import ctypes, os, select, signal, threading
+epoll = select.epoll()
+threading.Timer(0.2, lambda: signal.pthread_kill(threading.main_thread().ident, signal.SIGWINCH)).start()
+print(ctypes.CDLL(None, use_errno=True).epoll_wait(epoll.fileno(), ctypes.create_string_buffer(12), 1, 600),
+      os.strerror(ctypes.get_errno()))'
+    run -0 tracing python3 -c "$client"
+    assert_output '-1 Interrupted system call'
+    run -0 unprotected python3 -c "$client"
+    assert_output '0 Success'
+}
+
+@test "different: /proc names the tracer, and the filter" {
+    # shellcheck disable=SC2016 # for awk
+    run -0 "$launcher" --trace awk '/^(TracerPid|Seccomp):/ { print $2 }' /proc/self/status
+    assert_line --index 0 --regexp '^[1-9]'
+    assert_line --index 1 2
 }

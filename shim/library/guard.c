@@ -14,6 +14,7 @@
 #include "report.h"
 #include "settings.h"
 
+#include <linux/filter.h>
 #include <linux/tcp.h>
 #include <netinet/in.h>
 #include <poll.h>
@@ -152,22 +153,51 @@ static bool is_self_connection(int fd, const struct endpoint *destination, struc
            !peer_is_somebody_else(fd);                                      /* 5 */
 }
 
-/* Aborts the connection and keeps the descriptor: what the kernel itself does inside a refused
- * connect() (__inet_stream_connect calls disconnect). Reading SO_ERROR takes away the ECONNRESET
- * that this leaves pending.
- *
- * close() would make the program's own close() hit a descriptor that may be somebody else's by
- * then, and like shutdown() it leaves the port in TIME_WAIT, where no server can bind it.
- * shutdown() is still better than a live self-connection, where the kernel declines to disconnect:
- * some 6.1 to 6.6 kernels say EBUSY while another thread waits in the same socket. */
-static void sever(int fd)
+/* What the kernel itself does inside a refused connect() (__inet_stream_connect calls disconnect).
+ */
+static bool disconnect(int fd)
 {
     const struct sockaddr unspecified = {.sa_family = AF_UNSPEC};
 
-    if (syscall(SYS_connect, fd, &unspecified, sizeof unspecified) == 0)
+    return syscall(SYS_connect, fd, &unspecified, sizeof unspecified) == 0;
+}
+
+/* Takes in no segment any more, so that a pending connection never comes about (tcp_v4_rcv,
+ * tcp_filter). */
+static void deafen(int fd)
+{
+    const struct sock_filter drop_all = BPF_STMT(BPF_RET | BPF_K, 0);
+    const struct sock_fprog program = {.len = 1, .filter = (struct sock_filter *)&drop_all};
+
+    syscall(SYS_setsockopt, fd, SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof program);
+}
+
+/* Aborts the connection and keeps the descriptor. Reading SO_ERROR takes away the ECONNRESET that
+ * this leaves pending.
+ *
+ * close() would make the program's own close() hit a descriptor that may be somebody else's by
+ * then, and like shutdown() it leaves the port in TIME_WAIT, where no server can bind it.
+ *
+ * Some kernels decline to disconnect (EBUSY) while another thread waits in the same socket: 5.10
+ * from 5.10.183 on, 6.1.33 to 6.1.59, and up to 6.5.8. SHUT_RD wakes one that waits for data. One
+ * that waits for the pending connection nothing wakes: then the socket is left to itself, but a
+ * live self-connection does not come of it. */
+static void sever(int fd)
+{
+    enum { TRIES = 100 }; /* 3 were seen to be enough: the other thread has to run meanwhile */
+    bool severed = disconnect(fd);
+
+    for (int i = 0; i < TRIES && !severed; i++) {
+        syscall(SYS_shutdown, fd, SHUT_RD);
+        syscall(SYS_sched_yield);
+        severed = disconnect(fd);
+    }
+    if (severed) {
         socket_option(fd, SO_ERROR);
-    else
+    } else {
+        deafen(fd);
         syscall(SYS_shutdown, fd, SHUT_RDWR);
+    }
 }
 
 ssize_t guard(ssize_t result, const char *call, int fd, const struct sockaddr *destination,

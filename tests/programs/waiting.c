@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: MIT */
+/* Connects while another thread waits in the same socket:
+ *
+ *     waiting receiver ADDRESS PORT     in recv(); to be run with a preload that lets it get there
+ *     waiting connecter ADDRESS PORT    in connect(), while the SYNs are lost; this one is
+ * interrupted
+ *
+ * Prints what the first thread and the other one got, and what became of the socket; and of the
+ * second, after a line of input, what became of it 5 seconds later. */
+#include "common.h"
+
+#include <pthread.h>
+#include <signal.h>
+
+static struct sockaddr_storage destination;
+static socklen_t length;
+static int fd, other_result, other_error;
+
+static int connect_once(void)
+{
+    return connect(fd, (struct sockaddr *)&destination, length);
+}
+
+/* Until the socket is connected there is nothing to wait for. */
+static void *receive(void *unused)
+{
+    char byte;
+
+    (void)unused;
+    do {
+        other_result = (int)recv(fd, &byte, 1, 0);
+        other_error = errno;
+    } while (other_result < 0 && other_error == ENOTCONN);
+    return NULL;
+}
+
+static void *connect_too(void *unused)
+{
+    (void)unused;
+    other_result = connect_once();
+    other_error = errno;
+    return NULL;
+}
+
+static void interrupt(int signal)
+{
+    (void)signal;
+}
+
+static void print_result(const char *who, int result, int error)
+{
+    printf("%s: %s\n", who, result < 0 ? error_name(error) : "0");
+}
+
+int main(int argc, char **argv)
+{
+    const struct sigaction action = {.sa_handler = interrupt};
+    sigset_t alarm_only;
+    pthread_t other;
+    int result, error;
+
+    if (argc != 4) {
+        fprintf(stderr, "usage: waiting receiver|connecter ADDRESS PORT\n");
+        return 2;
+    }
+    bool receiver = strcmp(argv[1], "receiver") == 0;
+    fd = socket_for(argc - 1, argv + 1, &destination, &length);
+    sigemptyset(&alarm_only);
+    sigaddset(&alarm_only, SIGALRM);
+    pthread_sigmask(SIG_BLOCK, &alarm_only, NULL);
+    if (pthread_create(&other, NULL, receiver ? receive : connect_too, NULL) != 0)
+        die("pthread_create");
+    pthread_sigmask(SIG_UNBLOCK, &alarm_only, NULL);
+    if (!receiver) {
+        must(sigaction(SIGALRM, &action, NULL), "sigaction");
+        poll(NULL, 0, 200);
+        alarm(1);
+    }
+    result = connect_once();
+    error = errno;
+    print_result("connect", result, error);
+    if (receiver) {
+        pthread_join(other, NULL);
+        print_result("the other", other_result, other_error);
+    }
+    printf("state: %s\n", tcp_state_text(fd));
+    fflush(stdout);
+    if (receiver) {
+        *port_of(&destination) = htons((in_port_t)(ntohs(*port_of(&destination)) + 100));
+        print_result("connect to another", connect_once(), errno);
+    } else {
+        getchar();
+        poll(NULL, 0, 5000);
+        printf("later: %s\n", tcp_state_text(fd));
+    }
+    return 0;
+}
