@@ -137,10 +137,12 @@ told_of_the_first() { # BYTES
 
 # As some kernels do while another thread waits in the socket (EBUSY).
 @test "the kernel declines to disconnect at first: the other thread is woken, and it is as after a refusal" {
-    run -0 failing connect EBUSY 2..50 connect 127.0.0.1 50000
+    run -0 traced -e trace=connect,shutdown,sched_yield -e inject=connect:error=EBUSY:when=2..50 \
+        connect 127.0.0.1 50000
     assert_refused
-    run -0 grep -c AF_UNSPEC "$BATS_TEST_TMPDIR/trace"
-    assert_output 50
+    assert_equal "$(grep -c AF_UNSPEC "$BATS_TEST_TMPDIR/trace")" 50
+    assert_equal "$(grep -c SHUT_RD "$BATS_TEST_TMPDIR/trace")" 49
+    assert_equal "$(grep -c sched_yield "$BATS_TEST_TMPDIR/trace")" 49
 }
 
 @test "the kernel never disconnects: refused, shut down, and no segment is taken in any more" {
@@ -148,6 +150,7 @@ told_of_the_first() { # BYTES
     assert_line --index 0 'connect: ECONNREFUSED'
     refute_line 'state: ESTABLISHED'
     assert_line 'send: EPIPE'
+    assert_equal "$(grep -c AF_UNSPEC "$BATS_TEST_TMPDIR/trace")" 101
     new_host
     set_source_ports 50000
     run unprotected connect --say hello 127.0.0.1 50000

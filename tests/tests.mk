@@ -6,7 +6,7 @@ TEST_PROGRAMS := $(patsubst tests/programs/%.c,$(BUILD)/tests/%,$(wildcard tests
 TEST_OBJECTS := $(patsubst tests/objects/%.c,$(BUILD)/tests/%.so,$(wildcard tests/objects/*.c))
 # Of these a tracer protects the static form, too (GUARD=tracer in tests/helpers.bash).
 STATIC_PROGRAMS = $(addprefix build/static/,attempts connect contract elsewhere fastopen quick raw \
-	signals threads untouched)
+	signals threads untouched waiting)
 SCRIPTS = scripts/noselfconn scripts/noselfconn-audit scripts/demo scripts/install-test-tools \
 	scripts/make-deb tests/soak tests/fresh .ci/run
 # Most tests wait more than they compute.
@@ -151,6 +151,20 @@ tsan:
 asan:
 	$(MAKE) --no-print-directory BUILD=build/asan CC=gcc INSTRUMENT='-g -fsanitize=address'
 
+# What a kernel is tried with (tests/kernels/boot).
+KERNEL_PROGRAMS = attempts connect contract fastopen quick raw waiting
+for-kernels-%:
+	$(MAKE) --no-print-directory CC=$*-gcc BUILD=build/$* programs-for-kernels
+.PHONY: programs-for-kernels
+programs-for-kernels: all $(KERNEL_PROGRAMS:%=$(BUILD)/tests/%) $(KERNEL_PROGRAMS:%=$(BUILD)/static/%) $(BUILD)/tests/slow.so
+
+.PHONY: check-kernels
+check-kernels: ## run the contract and more on other kernels, under QEMU; KERNELS=names of tests/kernels/list
+	scripts/install-test-tools --check kernels
+	$(MAKE) --no-print-directory programs-for-kernels build/tests/raw-i386 \
+		$(patsubst %,for-kernels-%,$(filter-out mips%,$(ARCHITECTURES) $(MORE_ARCHITECTURES)))
+	tests/kernels/boot $(KERNELS)
+
 # The library, and what its contract is tested with, in build/PREFIX/.
 architecture-%:
 	$(MAKE) --no-print-directory CC=$*-gcc BUILD=build/$* build/$*/libnoselfconn.so build/$*/noselfconn \
@@ -163,7 +177,7 @@ $(BUILD)/tests/%: tests/programs/%.c tests/programs/common.h Makefile
 $(BUILD)/tests/uring: LDLIBS = -luring
 $(BUILD)/tests/no-libc: LDLIBS = -nostdlib -fno-stack-protector -pie -Wl,-z,dynamic-undefined-weak
 
-build/static/%: tests/programs/%.c tests/programs/common.h Makefile
+$(BUILD)/static/%: tests/programs/%.c tests/programs/common.h Makefile
 	@mkdir -p $(@D)
 	$(CC) -static -D_GNU_SOURCE $(TEST_CFLAGS) -o $@ $<
 

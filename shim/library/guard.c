@@ -184,7 +184,7 @@ static void deafen(int fd)
  * live self-connection does not come of it. */
 static void sever(int fd)
 {
-    enum { TRIES = 100 }; /* 3 were seen to be enough: the other thread has to run meanwhile */
+    enum { TRIES = 100 }; /* the other thread has to run meanwhile */
     bool severed = disconnect(fd);
 
     for (int i = 0; i < TRIES && !severed; i++) {

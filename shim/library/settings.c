@@ -44,10 +44,10 @@ struct file_identity file_identity(int fd)
     struct statx status;
 
     if (syscall(SYS_statx, fd, "", AT_EMPTY_PATH, STATX_INO, &status) != 0)
-        return (struct file_identity){0, 0};
-    return (struct file_identity){.device =
-                                      (uint64_t)status.stx_dev_major << 32 | status.stx_dev_minor,
-                                  .inode = status.stx_ino};
+        return (struct file_identity){.inode = 0};
+    return (struct file_identity){.inode = status.stx_ino,
+                                  .device_major = status.stx_dev_major,
+                                  .device_minor = status.stx_dev_minor};
 }
 
 void settings_read(void)

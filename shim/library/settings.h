@@ -16,7 +16,8 @@ enum log { LOG_NOWHERE, LOG_STDERR, LOG_FILE };
 
 /* Which file a descriptor is open for. */
 struct file_identity {
-    uint64_t device, inode; /* zeros where it is not known */
+    uint64_t inode; /* 0 where it is not known */
+    uint32_t device_major, device_minor;
 };
 
 struct settings {
