@@ -119,6 +119,13 @@ works_on() { # PREFIX
     works_on mips64el-linux-gnuabi64
 }
 
+# bats test_tags=more-architectures
+@test "where nothing is known of a processor's registers, --trace says so" {
+    run -125 qemu-mips64el -L /usr/mips64el-linux-gnuabi64 \
+        "$root/build/mips64el-linux-gnuabi64/noselfconn" --trace /bin/true
+    assert_line 'noselfconn: cannot trace: nothing is known here of this processor'"'"'s registers'
+}
+
 # bats test_tags=shipped
 @test "glibc's names for 64-bit times on 32 bit are guarded too" {
     run -0 nm --dynamic --defined-only --format=just-symbols "$root/build/i686-linux-gnu/libnoselfconn.so"

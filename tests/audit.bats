@@ -250,6 +250,8 @@ SHAPES
 @test "for several ports it prints one command that reserves them all, beside those that are reserved already" {
     local command
     on here tee /proc/sys/net/ipv4/ip_local_reserved_ports <<<39000-39002,40002 >/dev/null
+    run -1 on here "$audit" 40000 40001
+    assert_line --partial 'To reserve them,'
     run -1 on here "$audit" 40000 80 40002 40001 40000
     assert_equal "$(grep -c 'sudo sysctl' <<<"$output")" 1
     assert_line --partial 'To reserve them,'

@@ -25,6 +25,7 @@ load helpers
     refused_instead_of_connected_to_itself elsewhere dup 127.0.0.1 50000
 }
 
+# bats test_tags=library
 @test "while another thread waits for data in the same socket: both come back, and the socket is as after a refusal" {
     set_source_ports 50000
     server 50100

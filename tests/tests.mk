@@ -8,7 +8,7 @@ TEST_OBJECTS := $(patsubst tests/objects/%.c,$(BUILD)/tests/%.so,$(wildcard test
 STATIC_PROGRAMS = $(addprefix build/static/,attempts connect contract elsewhere fastopen quick raw \
 	signals threads untouched waiting)
 SCRIPTS = scripts/noselfconn scripts/noselfconn-audit scripts/demo scripts/install-test-tools \
-	scripts/make-deb tests/soak tests/fresh .ci/run
+	scripts/make-deb tests/soak tests/fresh tests/kernels/boot tests/kernels/guest .ci/run
 # Most tests wait more than they compute.
 JOBS = $$(($$(nproc) * 2))
 # Of a library built otherwise: INSTRUMENT holds the compiler's flags for that, OTHER_TESTS leaves out
