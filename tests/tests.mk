@@ -35,7 +35,7 @@ check: all ## run the tests
 	$(MAKE) --no-print-directory test-programs $(ARCHITECTURES:%=architecture-%)
 	@mkdir -p build/parallel
 	$(BATS) --filter-tags '!more-architectures,!deb,!suites$(ROOT_TESTS)$(OTHER_TESTS)' tests
-	GUARD=tracer $(BATS) --filter-tags '!library$(ROOT_TESTS)$(OTHER_TESTS)' $(TRACED_TESTS)
+	GUARD=tracer $(BATS) --filter-tags '!library,!long$(ROOT_TESTS)$(OTHER_TESTS)' $(TRACED_TESTS)
 
 QUICK_TESTS = $(addprefix tests/,contract.bats elsewhere.bats faults.bats ladder.bats \
 	lookalikes.bats untouched.bats)

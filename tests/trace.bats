@@ -317,6 +317,15 @@ is_gone() { # PROCESS
 }
 
 # bats test_tags=long
+@test "32 threads, 96,000 connects of a static program: none to itself gets through, none to a server is harmed" {
+    set_source_ports 20000 40000
+    run -0 tracing "$root/build/static/threads" 32 96000
+    assert_output 'refused 48000 through 0 served 48000 harmed 0 bind-failed 0 leaked 0'
+    run -0 unprotected "$root/build/static/threads" 32 64
+    assert_output --regexp '^refused 0 through 32 '
+}
+
+# bats test_tags=long
 @test "10,000 short children leave nothing behind in the tracer" {
     # shellcheck disable=SC2016 # for the inner shell
     background loop tracing sh -c 'echo $$; i=0
