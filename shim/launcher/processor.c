@@ -173,6 +173,7 @@ int processor_filter_calls(void)
 
 /* PowerPC says by a bit of the condition register that a result is an error, a positive number
  * then; but not after the instruction scv, which is newer (syscall_set_return_value). */
+/* NOLINTNEXTLINE(readability-non-const-parameter): there they are changed */
 static uint64_t as_result(uint64_t *words, int error)
 {
 #ifdef __powerpc64__

@@ -380,10 +380,10 @@ static struct report attach(pid_t process, int any_fd)
     const unsigned long options = PTRACE_O_TRACESYSGOOD | PTRACE_O_TRACESECCOMP |
                                   PTRACE_O_TRACECLONE | PTRACE_O_TRACEFORK | PTRACE_O_TRACEVFORK |
                                   PTRACE_O_TRACEEXEC;
-    struct settings copy;
+    enum mode mode = MODE_ENFORCE;
     int fd;
 
-    if (!read_memory(process, (uintptr_t)&settings, &copy, sizeof copy))
+    if (!read_memory(process, (uintptr_t)&settings.mode, &mode, sizeof mode))
         return (struct report){"process_vm_readv", errno};
     fd = duplicate(process, any_fd);
     if (fd < 0)
