@@ -217,8 +217,9 @@ static bool is_standard_error(void)
     struct file_identity then = settings.stderr_at_load, now = file_identity(STDERR_FILENO);
     long flags = syscall(SYS_fcntl, STDERR_FILENO, F_GETFL);
 
-    return (now.inode != 0 && now.inode == then.inode && now.device_major == then.device_major &&
-            now.device_minor == then.device_minor) ||
+    return (now.inode != 0 && now.inode == then.inode &&
+            ((now.device_major ^ then.device_major) | (now.device_minor ^ then.device_minor)) ==
+                0) ||
            (flags >= 0 && (flags & O_APPEND) != 0) ||
            (syscall(SYS_lseek, STDERR_FILENO, 0L, SEEK_CUR) < 0 && errno == ESPIPE);
 }
