@@ -575,3 +575,11 @@ print(ctypes.CDLL(None, use_errno=True).epoll_wait(epoll.fileno(), ctypes.create
     assert_line --index 0 --regexp '^[1-9]'
     assert_line --index 1 2
 }
+
+@test "a 32-bit launcher traces 32-bit programs, and says that it cannot trace others" {
+    local launcher=$root/build/i686-linux-gnu/noselfconn
+    refused_where_no_preload_reaches connect-i386 127.0.0.1 50000
+    run -125 "$launcher" --trace "$root/build/static/connect"
+    assert_output --partial 'cannot trace a 64-bit program'
+    assert_output --partial 'this noselfconn has 32'
+}
