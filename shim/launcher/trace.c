@@ -21,7 +21,6 @@
 #include "processor.h"
 #include "say.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/audit.h>
@@ -120,11 +119,11 @@ static bool unpack_socketcall(struct attempt *attempt)
                                              [SYS_SENDTO] = TRACED_SENDTO,
                                              [SYS_SENDMSG] = TRACED_SENDMSG,
                                              [SYS_SENDMMSG] = TRACED_SENDMMSG};
+    uint32_t number = (uint32_t)attempt->arguments[0]; /* all that the kernel and the filter read */
     uint64_t place = attempt->arguments[1];
-    int count =
-        attempt->arguments[0] == SYS_SENDTO ? 6 : 3; /* the flags of sendmmsg are not asked for */
+    int count = number == SYS_SENDTO ? 6 : 3; /* the flags of sendmmsg are not asked for */
 
-    attempt->call = calls[attempt->arguments[0]];
+    attempt->call = calls[number];
     for (int i = 0; i < count; i++, place += attempt->is_64_bit ? 8 : 4)
         if (!read_word(attempt, place, &attempt->arguments[i]))
             return false;
