@@ -39,7 +39,7 @@ _noselfconn() {
 _noselfconn_audit() {
     local current=${COMP_WORDS[COMP_CWORD]} ports=
     if [[ $current == -* ]]; then
-        ports='--help --json --version'
+        ports='--help --json --openmetrics --sockets --version'
     else
         ports=$(noselfconn-audit 2>/dev/null | sed -n 's/^  .*:\([0-9]*\) (.*/\1/p' | sort -u)
     fi

@@ -29,7 +29,9 @@ noselfconn-audit)
     _arguments \
         '(- *)--help[print a summary]' \
         '(- *)--version[print the version]' \
-        '--json[print JSON]' \
+        '(--openmetrics --sockets)--json[print JSON]' \
+        '(- *)--openmetrics[print metrics for Prometheus]' \
+        '(- *)--sockets[print only what is connected to itself]' \
         '*:port:_noselfconn_ports'
     ;;
 esac

@@ -400,6 +400,84 @@ assert not second["can_self_connect"] and not second["reserved"]
 EOF
 }
 
+@test "--sockets prints what is connected to itself, a line each, and counts no server at risk" {
+    server 40000
+    run -0 on here "$audit" --sockets
+    assert_output ''
+    stay_connected_to_itself 127.0.0.1
+    run -1 on here "$audit" --sockets
+    assert_output --regexp '^127\.0\.0\.1:50000 ESTABLISHED \(python3, pid [0-9]+\)$'
+}
+
+@test "--openmetrics counts both, and keeps Prometheus' rules" {
+    local promtool=/usr/local/lib/noselfconn-tests/promtool
+    run -0 on here "$audit" --openmetrics
+    assert_line 'noselfconn_self_connected_sockets{state="ESTABLISHED"} 0'
+    assert_line 'noselfconn_listeners_at_risk 0'
+    server 40000
+    server 40002
+    stay_connected_to_itself 127.0.0.1
+    run -1 on here "$audit" --openmetrics
+    assert_line 'noselfconn_self_connected_sockets{state="ESTABLISHED"} 1'
+    assert_line 'noselfconn_self_connected_sockets{state="TIME-WAIT"} 0'
+    assert_line 'noselfconn_listeners_at_risk 2'
+    assert_equal "${lines[-1]}" '# EOF'
+    refute_output --partial '"CLOSED"'
+    refute_output --partial '"LISTEN"'
+    printf '%s\n' "$output" >"$BATS_TEST_TMPDIR/metrics"
+    run -0 "$promtool" check metrics <"$BATS_TEST_TMPDIR/metrics"
+    assert_output ''
+    # The control: it does read them.
+    sed '/^# HELP/d' "$BATS_TEST_TMPDIR/metrics" >"$BATS_TEST_TMPDIR/without-help"
+    run ! "$promtool" check metrics <"$BATS_TEST_TMPDIR/without-help"
+}
+
+# A minute is how long TIME-WAIT lasts: what was closed since the last look is still there.
+@test "once a minute from cron, as libnoselfconn(7) has it" {
+    local log metrics=$BATS_TEST_TMPDIR/metrics
+    mkdir "$BATS_TEST_TMPDIR/bin" "$metrics"
+    ln -s "$audit" "$BATS_TEST_TMPDIR/bin/noselfconn-audit"
+    printf '#!/bin/sh\nprintf "%%s: " "$*"; cat\n' >"$BATS_TEST_TMPDIR/bin/logger"
+    chmod +x "$BATS_TEST_TMPDIR/bin/logger"
+    set_source_ports 50000
+    on here connect 127.0.0.1 50000
+    log=$(crontab_command --sockets)
+    PATH=$BATS_TEST_TMPDIR/bin:$PATH run -0 on here sh -c "$log"
+    assert_output '-e -t self-connection: 127.0.0.1:50000 TIME-WAIT (process not visible)'
+    run -0 on here sh -c "$(crontab_command --openmetrics | sed "s|/var/lib/prometheus/node-exporter|$metrics|g
+        s|noselfconn-audit |$audit |")"
+    run -0 cat "$metrics/noselfconn.prom"
+    assert_line 'noselfconn_self_connected_sockets{state="TIME-WAIT"} 1'
+}
+
+# The command of the manual's crontab line with that option.
+crontab_command() { # OPTION
+    sed -n "s/^\* \* \* \* \* [a-z]* \(noselfconn-audit $1 .*\)/\1/p" "$root/scripts/libnoselfconn.7"
+}
+
+@test "that line writes into the host's log only where there is something to say" {
+    local log=$BATS_TEST_TMPDIR/log
+    : >"$log"
+    background host-log socat -u "UNIX-RECV:$log.socket" "OPEN:$log,append"
+    eventually test -S "$log.socket"
+    logger -e -t self-connection --socket "$log.socket" </dev/null
+    echo found | logger -e -t self-connection --socket "$log.socket"
+    eventually grep -q found "$log"
+    run -0 grep -c self-connection "$log"
+    assert_output 1
+}
+
+@test "two forms at once, and ports with one that has none, are 125 and the usage" {
+    run -125 "$audit" --json --sockets
+    assert_output --partial 'not together: --json and --sockets'
+    run -125 "$audit" --sockets 40000
+    assert_output --partial 'no ports with --sockets: 40000'
+    run -125 "$audit" 40000 --openmetrics
+    assert_output --partial 'no ports with --openmetrics: 40000'
+    run -1 on here "$audit" --json 40000 --json
+    assert_output --partial '"port":40000'
+}
+
 @test "--help and --version" {
     run -0 "$audit" --help
     assert_line --index 0 'usage: noselfconn-audit [--json] [--] [PORT]...'

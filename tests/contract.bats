@@ -102,7 +102,7 @@ keeps_the_contract() { # [--nonblock] ARGUMENT...
     assert_line 'local: 127.0.0.1:1314'
 }
 
-# The README's list of differences. Only a second connection would take these away: the kernel
+# The list of differences in shim/README.md. Only a second connection would take these away: the kernel
 # computes them from the largest window that the peer has offered, and keeps that until the next
 # connect() (tcp_disconnect, tcp_connect_init).
 @test "what remains different: SIOCOUTQ, and with TCP_NOTSENT_LOWAT set POLLOUT, until the next connect()" {

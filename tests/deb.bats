@@ -158,14 +158,13 @@ print("gave up", flush=True)'
     eventually grep -q connected "$BATS_TEST_TMPDIR/client"
 }
 
-@test "cron, as the README has it" {
-    local line
-    line=$(readme_block '**cron**' | grep -v '^LD_PRELOAD')
-    run readme_block '**cron**'
-    assert_line 'LD_PRELOAD=libnoselfconn.so'
+@test "cron, as libnoselfconn(7) has it" {
+    run -0 grep -A 1 '^LD_PRELOAD=' "$root/scripts/libnoselfconn.7"
+    assert_output 'LD_PRELOAD=libnoselfconn.so
+* * * * * client /opt/vendor/bin/client --once'
     # cron itself sets the variable for the command.
-    printf 'LD_PRELOAD=libnoselfconn.so\n* * * * * root printenv LD_PRELOAD >/root/cron\n' >"$debian/etc/cron.d/client"
-    [ -n "$line" ]
+    sed 's|client /opt/vendor/bin/client --once|root printenv LD_PRELOAD >/root/cron|' <<<"$output" \
+        >"$debian/etc/cron.d/client"
     background cron on_debian_host cron -f
     wait_for_cron
     run cat "$debian/root/cron"

@@ -237,7 +237,7 @@ print("state", s.getsockopt(socket.IPPROTO_TCP, 11, 1)[0])'
     done
 }
 
-# Documented in the README: such a sandbox has to allow the two calls.
+# As shim/README.md says: such a sandbox has to allow the two calls.
 @test "a sandbox that kills on getsockname kills at the first TCP connection" {
     set_source_ports 50002 50009
     server 50100

@@ -1,11 +1,72 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: MIT
 # bats file_tags=suites
-# The test suites of others have the same results under a tracer as without: run by make check-suites.
+# Test suites: small ones that expect "connection refused" fail without the library and never with it;
+# those of others have the same results under a tracer as without. Run by make check-suites.
 
 load helpers
 
 launcher=$root/build/noselfconn
+
+# A suite of suites/ by the README's command, in a namespace where what happens once in thousands of runs
+# happens each time: the only free source port, of those that are tried first, is that of the dead port.
+never_fails() { # COMMAND-OF-THE-README COMMAND...
+    local _
+    grep -qF "\`$1\`" "$root/README.md"
+    set -- "$1" env --chdir "$BATS_TEST_TMPDIR/suites" HOME="$BATS_TEST_TMPDIR" "${@:2}"
+    cp -R "$root/tests/suites" "$BATS_TEST_TMPDIR"
+    on here "${@:2}" >"$BATS_TEST_TMPDIR/anywhere" 2>&1 || fail "$(cat "$BATS_TEST_TMPDIR/anywhere")"
+    new_host
+    set_source_ports 50000 50001
+    run ! on here "${@:2}"
+    assert_output --regexp "$failure"
+    for _ in 1 2 3; do
+        new_host
+        set_source_ports 50000 50001
+        mapfile -t command < <(protecting "$1" "${@:2}")
+        run -0 on here "${command[@]}"
+        refute_output --regexp "$failure"
+    done
+}
+
+# The words in front of the command are the README's.
+protecting() { # COMMAND-OF-THE-README COMMAND...
+    case $1 in
+    'noselfconn --trace '*) printf '%s\n' "$launcher" --trace ;;
+    *) printf '%s\n' "$launcher" ;;
+    esac
+    printf '%s\n' "${@:2}"
+}
+
+@test "a suite in Python: a dead port, and a server that starts again while a peer reconnects" {
+    failure='[1-9] failed'
+    never_fails 'noselfconn pytest' pytest-3
+    assert_output --partial '2 passed'
+}
+
+@test "a suite in JavaScript, a request to a dead port" {
+    failure='# fail [1-9]'
+    never_fails 'noselfconn npm test' npm test
+    assert_output --partial '# pass 2'
+}
+
+@test "a suite in Java, a dead port" {
+    failure='nothing was thrown'
+    never_fails 'noselfconn mvn verify' mvn verify
+    assert_output --partial 'BUILD SUCCESS'
+}
+
+@test "a suite in Rust, a dead port" {
+    failure='[1-9] failed'
+    never_fails 'noselfconn cargo test' cargo test --offline
+    assert_output --partial '1 passed'
+}
+
+@test "a suite in Go, a dead port" {
+    failure='not refused'
+    never_fails 'noselfconn --trace go test' env GO111MODULE=off GOCACHE="$root/build/go" go test -count=1
+    assert_output --partial PASS
+}
 
 @test "CPython's own tests of sockets, selectors, processes, signals and the system" {
     local without

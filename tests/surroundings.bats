@@ -27,6 +27,32 @@ make_root() { # FOLDER
     assert_line 'connect: 0'
 }
 
+@test "from the checkout as it is, as the README has it" {
+    local command
+    cp -R "$root/shim" "$root/scripts" "$root/Makefile" "$BATS_TEST_TMPDIR"
+    command=$(readme_block 'From the checkout, without installing anything')
+    assert_equal "$command" 'make && scripts/noselfconn telnet 127.0.0.1 40000'
+    set_source_ports 50000
+    run on here env --chdir "$BATS_TEST_TMPDIR" sh -c "${command//40000/50000}"
+    assert_output --partial 'Connection refused'
+    refute_output --partial 'Connected'
+}
+
+# bats test_tags=root,shipped
+@test "a step of a CI job, as the README has it" {
+    local step job=$BATS_TEST_TMPDIR/job
+    mkdir -p "$job/libnoselfconn"
+    cp -R "$root/shim" "$root/scripts" "$root/Makefile" "$job/libnoselfconn"
+    printf 'test:\n\tconnect 127.0.0.1 50000\n' >"$job/Makefile"
+    step=$(readme_block '**Test suites and CI.**')
+    assert_equal "$step" '- run: sudo make -C libnoselfconn install && noselfconn make test'
+    set_source_ports 50000
+    # What is installed, and the loader's list of libraries, is this test's alone.
+    run -0 on here unshare --mount sh -c "cp -R /etc $BATS_TEST_TMPDIR && mount --bind $BATS_TEST_TMPDIR/etc /etc &&
+        mount -t tmpfs none /usr/local && cd $job && PATH=$root/build/tests:/usr/local/bin:\$PATH && ${step#- run: sudo }"
+    assert_line 'connect: ECONNREFUSED'
+}
+
 @test "a start script around a legacy client, as the README has it" {
     local script
     set_source_ports 50000

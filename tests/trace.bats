@@ -541,7 +541,7 @@ for port, alone in (50000, False), (50100, False), (50100, True):
     assert_output $'111\n0\n0'
 }
 
-# The README's list of differences.
+# The list of differences in noselfconn(1).
 
 @test "different: no debugger attaches, and none is started" {
     # shellcheck disable=SC2016 # for the inner shell
