@@ -82,13 +82,29 @@ install-library: $(BUILD)/libnoselfconn.so ## install the library alone, of anot
 	$(if $(DESTDIR),,$(LDCONFIG))
 
 .PHONY: uninstall
-uninstall: ## remove what install put there
+uninstall: ## remove what install put there, and the library from /etc/ld.so.preload
+	$(if $(DESTDIR),,sed 's|@library@|$(LIBDIR)/libnoselfconn.so|' scripts/forget-preload | sh -s remove)
 	rm -f $(INSTALLED:%=$(DESTDIR)%)
 	$(if $(DESTDIR),,$(LDCONFIG))
+
+# The same sources give the same bytes: every date in what is packed is that of the commit.
+deb rpm: export SOURCE_DATE_EPOCH ?= $(shell git log -1 --format=%ct 2>/dev/null || stat -c %Y Makefile)
 
 .PHONY: deb
 deb: all ## build Debian packages of it, in build/
 	scripts/make-deb
+
+.PHONY: rpm
+rpm: ## build RPM packages of it, in build/; on Debian with its rpm
+	rpmbuild -bb --build-in-place --noprep --nodeps --quiet --define '_topdir $(CURDIR)/build/rpm' \
+		--define 'packager libnoselfconn authors <libnoselfconn@noselfconn.invalid>' \
+		--define '_rpmdir $(CURDIR)/build' --define '_rpmfilename %%{NAME}-%%{VERSION}-%%{RELEASE}.%%{ARCH}.rpm' \
+		scripts/noselfconn.spec
+
+.PHONY: dist
+dist: ## build a source archive of what is committed, in build/
+	@mkdir -p build
+	git archive --prefix=libnoselfconn-$(VERSION)/ HEAD | gzip -9n >build/libnoselfconn-$(VERSION).tar.gz
 
 .PHONY: clean
 clean: ## remove build/

@@ -53,7 +53,7 @@ $copy/build/noselfconn"
     run -0 "$copy/build/noselfconn" --check connect
 }
 
-@test "the version stands in one place" {
+@test "the version is that of the Makefile, in the packages too" {
     local version
     version=$(sed -n 's/^VERSION = //p' "$copy/Makefile")
     make -C "$copy" --silent
@@ -61,9 +61,10 @@ $copy/build/noselfconn"
     assert_output "noselfconn $version"
     run -0 "$copy/scripts/noselfconn-audit" --version
     assert_output "noselfconn-audit $version"
-    run grep -rnF "$version" "$root/shim" "$root/scripts" "$root/tests" "$root/Makefile"
-    assert_output --regexp '^[^
-]*/Makefile:[0-9]+:VERSION = [0-9.]+$'
+    run grep -rhF "$version" "$root/shim" "$root/scripts" "$root/Makefile"
+    assert_equal "$(sort <<<"$output")" "* Sat Nov 21 2026 libnoselfconn authors <libnoselfconn@noselfconn.invalid> - $version-1
+VERSION = $version
+Version:        $version"
 }
 
 @test "a C compiler and make are enough" {
@@ -110,6 +111,75 @@ $copy/build/noselfconn"
     export LD_LIBRARY_PATH=$BATS_TEST_TMPDIR/prefix/lib
     LD_PRELOAD=libnoselfconn.so run -0 cat /proc/self/maps
     assert_output --partial "$BATS_TEST_TMPDIR/prefix/lib/libnoselfconn.so"
+}
+
+# The file that ld.so(8) reads, before and after the library's removal.
+without_the_library() { # WHEN TEXT: on standard output; the loader's cache is that of $cache
+    local list=$BATS_TEST_TMPDIR/ld.so.preload
+    printf '#!/bin/sh\ncat <<EOF\n%s\nEOF\n' "$cache" >"$BATS_TEST_TMPDIR/ldconfig"
+    chmod +x "$BATS_TEST_TMPDIR/ldconfig"
+    printf '%s' "$2" >"$list"
+    sed "s|@library@|/usr/lib/here/libnoselfconn.so|; s|/etc/ld.so.preload|$list|" "$root/scripts/forget-preload" |
+        PATH=$BATS_TEST_TMPDIR:$PATH dash -s "$1"
+    cat "$list"
+}
+
+@test "a removal takes the library out of /etc/ld.so.preload, and nothing else" {
+    cache='	libnoselfconn.so (libc6,x86-64) => /lib/here/libnoselfconn.so'
+    run -0 without_the_library remove $'libnoselfconn.so\n'
+    assert_output ''
+    run -0 without_the_library 0 $'libother.so\n/usr/lib/here/libnoselfconn.so\n# libnoselfconn.so\n\n/lib/here/libnoselfconn.so'
+    assert_output $'libother.so\n# libnoselfconn.so'
+    run -0 without_the_library remove $'liba.so:libnoselfconn.so libb.so\tlibc.so # all\nlibnoselfconn.so # this\n'
+    assert_output $'liba.so libb.so\tlibc.so # all\n # this'
+    # shellcheck disable=SC2016 # the loader's own
+    run -0 without_the_library remove $'/usr/$LIB/libnoselfconn.so\n/opt/libnoselfconn.so\nlibnoselfconn.so.1\n'
+    assert_output $'/opt/libnoselfconn.so\nlibnoselfconn.so.1'
+}
+
+@test "an upgrade leaves /etc/ld.so.preload as it is, and so does a removal of what is not in it" {
+    local when text=$'libnoselfconn.so\n  libother.so:x\n'
+    cache=
+    for when in upgrade 1 '' deconfigure failed-upgrade; do
+        run -0 without_the_library "$when" "$text"
+        assert_output "${text%$'\n'}"
+    done
+    run -0 without_the_library remove $'  libother.so:x\n'
+    assert_output '  libother.so:x'
+    run -0 without_the_library remove ''
+    assert_output ''
+}
+
+@test "while the loader knows another one, of another processor, the bare name stays" {
+    cache='	libnoselfconn.so (libc6,x86-64) => /lib/here/libnoselfconn.so
+	libnoselfconn.so (libc6) => /lib/there/libnoselfconn.so'
+    run -0 without_the_library remove $'libnoselfconn.so\n/lib/here/libnoselfconn.so\n/lib/there/libnoselfconn.so\n'
+    assert_output $'libnoselfconn.so\n/lib/there/libnoselfconn.so'
+}
+
+@test "what the removal writes keeps its owner and its mode, behind a link too" {
+    local list=$BATS_TEST_TMPDIR/ld.so.preload
+    printf 'libnoselfconn.so\nlibother.so\n' >"$BATS_TEST_TMPDIR/elsewhere"
+    chmod 604 "$BATS_TEST_TMPDIR/elsewhere"
+    ln -s elsewhere "$list"
+    sed "s|@library@|/usr/lib/here/libnoselfconn.so|; s|/etc/ld.so.preload|$list|" "$root/scripts/forget-preload" | dash -s remove
+    [ -L "$list" ]
+    run -0 stat -c %a "$BATS_TEST_TMPDIR/elsewhere"
+    assert_output 604
+    run -0 cat "$list"
+    assert_output libother.so
+}
+
+# bats test_tags=root
+@test "where /proc is missing, the launcher says so" {
+    make -C "$copy" --silent install PREFIX="$BATS_TEST_TMPDIR/prefix" LDCONFIG=:
+    local launcher
+    # shellcheck disable=SC2016 # for the inner shell
+    for launcher in "$copy/build/noselfconn" "$BATS_TEST_TMPDIR/prefix/bin/noselfconn"; do
+        make -C "$copy" --silent
+        run -125 unshare --mount sh -c 'mount -t tmpfs none /proc && exec "$0" --check' "$launcher"
+        assert_line 'Is /proc mounted?'
+    done
 }
 
 @test "make help lists every target" {

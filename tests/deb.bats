@@ -203,8 +203,15 @@ wait_for_cron() {
     rm "$debian/etc/ld.so.preload"
 }
 
-@test "removed, it leaves nothing" {
-    run -0 in_debian dpkg --purge noselfconn libnoselfconn
+@test "removed, it leaves nothing, in /etc/ld.so.preload neither, and what others have there stays" {
+    local list=$debian/etc/ld.so.preload
+    printf 'libnoselfconn.so\n# libc.so.6\nlibm.so.6\n' >"$list"
+    run -0 --separate-stderr in_debian dpkg --install "/root/${packages[0]}"
+    assert_equal "$(head -n 1 "$list")" libnoselfconn.so
+    run -0 --separate-stderr in_debian dpkg --purge noselfconn libnoselfconn
+    assert_equal "$(<"$list")" $'# libc.so.6\nlibm.so.6'
+    refute_regex "$stderr" 'cannot be preloaded'
+    rm "$list"
     find_files >"$BATS_TEST_TMPDIR/files-after"
     run diff "$BATS_FILE_TMPDIR/files-before" "$BATS_TEST_TMPDIR/files-after"
     assert_output ''

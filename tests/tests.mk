@@ -8,7 +8,7 @@ TEST_OBJECTS := $(patsubst tests/objects/%.c,$(BUILD)/tests/%.so,$(wildcard test
 STATIC_PROGRAMS = $(addprefix build/static/,attempts connect contract elsewhere fastopen quick raw \
 	signals threads untouched waiting)
 SCRIPTS = scripts/noselfconn scripts/noselfconn-audit scripts/demo scripts/install-test-tools \
-	scripts/make-deb tests/soak tests/fresh tests/kernels/boot tests/kernels/guest .ci/run
+	scripts/forget-preload scripts/make-deb tests/soak tests/fresh tests/kernels/boot tests/kernels/guest .ci/run
 # Most tests wait more than they compute.
 JOBS = $$(($$(nproc) * 2))
 # Of a library built otherwise: INSTRUMENT holds the compiler's flags for that, OTHER_TESTS leaves out
@@ -34,7 +34,7 @@ check: all ## run the tests
 	scripts/install-test-tools --check
 	$(MAKE) --no-print-directory test-programs $(ARCHITECTURES:%=architecture-%)
 	@mkdir -p build/parallel
-	$(BATS) --filter-tags '!more-architectures,!deb,!suites$(ROOT_TESTS)$(OTHER_TESTS)' tests
+	$(BATS) --filter-tags '!more-architectures,!deb,!rpm,!suites$(ROOT_TESTS)$(OTHER_TESTS)' tests
 	GUARD=tracer $(BATS) --filter-tags '!library,!long$(ROOT_TESTS)$(OTHER_TESTS)' $(TRACED_TESTS)
 
 QUICK_TESTS = $(addprefix tests/,contract.bats elsewhere.bats faults.bats ladder.bats \
@@ -69,6 +69,12 @@ check-deb: all ## test the Debian package, in a new Debian in a folder; as root
 	scripts/install-test-tools --check deb
 	$(MAKE) --no-print-directory test-programs
 	bats --timing --filter-tags deb tests/deb.bats
+
+.PHONY: check-rpm
+check-rpm: all ## test the RPM packages, and the source archive
+	scripts/install-test-tools --check rpm
+	$(MAKE) --no-print-directory test-programs
+	bats --timing tests/rpm.bats
 
 # An instrumented library cannot be loaded into a program without libc (manners.bats runs one as it ships).
 .PHONY: coverage

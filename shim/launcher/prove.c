@@ -16,7 +16,14 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { FIRST_PORT = 20000, LAST_PORT = 20099, CHILD_REFUSED = 0, CHILD_CONNECTED, CHILD_FAILED };
+enum {
+    FIRST_PORT = 20000,
+    LAST_PORT = 20099,
+    CHILD_REFUSED = 0,
+    CHILD_CONNECTED,
+    CHILD_FAILED,
+    CHILD_NOT_STARTED
+};
 
 /* A socket that is bound to a port of 127.0.0.1: one that the kernel chooses or, where the range of
  * these is used up, another one. Returns -1 with errno. */
@@ -84,7 +91,7 @@ static int run_child(char *const *environment)
 
     if (child == 0) {
         execve("/proc/self/exe", arguments, environment);
-        _exit(CHILD_FAILED);
+        _exit(CHILD_NOT_STARTED);
     }
     while (child > 0 && waitpid(child, &status, 0) < 0 && errno == EINTR)
         ;
@@ -112,6 +119,10 @@ static int conclude(int outcome, const char *guardian, char *const *environment)
         say("NOT PROTECTED: with %s a self-connection was made\n"
             "NOSELFCONN_MODE is '%s'; only observe and off let self-connections stand.",
             guardian, mode != NULL ? mode : "");
+        return EXIT_OWN_FAILURE;
+    case CHILD_NOT_STARTED:
+        say("cannot tell: this program cannot be started once more, under the library\n"
+            "Is /proc mounted?");
         return EXIT_OWN_FAILURE;
     default:
         say("cannot tell: the attempt with %s failed otherwise", guardian);
