@@ -163,8 +163,7 @@ print("gave up", flush=True)'
     assert_output 'LD_PRELOAD=libnoselfconn.so
 * * * * * client /opt/vendor/bin/client --once'
     # cron itself sets the variable for the command.
-    sed 's|client /opt/vendor/bin/client --once|root printenv LD_PRELOAD >/root/cron|' <<<"$output" \
-        >"$debian/etc/cron.d/client"
+    printf '%s\n' "${output/client *--once/root printenv LD_PRELOAD >/root/cron}" >"$debian/etc/cron.d/client"
     background cron on_debian_host cron -f
     wait_for_cron
     run cat "$debian/root/cron"

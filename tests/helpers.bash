@@ -113,8 +113,9 @@ readme_block() { # TITLE
         inside' "$root/README.md"
 }
 
-# Starts a command in the background, with its output in a file of that name.
+# Starts a command in the background, with its output in a file of that name, which is empty at first.
 background() { # NAME COMMAND...
+    : >"$BATS_TEST_TMPDIR/$1"
     "${@:2}" </dev/null >"$BATS_TEST_TMPDIR/$1" 2>&1 3>&- &
 }
 

@@ -68,34 +68,41 @@ protecting() { # COMMAND-OF-THE-README COMMAND...
     assert_output --partial PASS
 }
 
-@test "CPython's own tests of sockets, selectors, processes, signals and the system" {
-    local without
-    local -a suite=(python3 -m test -v -u network test_socketserver test_selectors test_subprocess test_signal
-        test_os)
-    run -0 on here "${suite[@]}"
-    without=$(python_results)
-    [ "$(wc -l <<<"$without")" -gt 700 ]
-    run -0 on here "$launcher" --trace "${suite[@]}"
-    assert_equal "$(python_results)" "$without"
+# Bare and traced, what does not fail is the same. Some of these tests measure time, and fail by themselves
+# on a busy machine: what differs is given another chance, twice.
+same_results() { # LEAST RESULTS: of $bare and of $traced, by a function that reads $output
+    local without='' with='' _
+    for _ in 1 2 3; do
+        run on here "${bare[@]}"
+        without=$(printf '%s\n' "$without" "$($2)" | sort -u)
+        run on here "${traced[@]}"
+        with=$(printf '%s\n' "$with" "$($2)" | sort -u)
+        [ "$without" != "$with" ] || break
+    done
+    assert_equal "$with" "$without"
+    [ "$(wc -l <<<"$with")" -gt "$1" ]
 }
 
-# Of the run before: each test and what became of it.
+@test "CPython's own tests of sockets, selectors, processes, signals and the system" {
+    bare=(python3 -m test -v -u network test_socketserver test_selectors test_subprocess test_signal test_os)
+    traced=("$launcher" --trace "${bare[@]}")
+    same_results 700 python_results
+}
+
+# Of the run before: each test that has passed, or was skipped.
 python_results() {
-    sed -nE 's/^(test[^ ]* \([^)]*\)).* \.\.\. (ok|FAIL|ERROR|skipped).*/\1 \2/p' <<<"$output" | sort
+    sed -nE 's/^(test[^ ]* \([^)]*\)).* \.\.\. (ok|skipped).*/\1 \2/p' <<<"$output"
 }
 
 @test "Go's own tests of its network, its processes and its signals, by static programs" {
-    local without
-    local -a suite=(env GO111MODULE=off CGO_ENABLED=0 GOCACHE="$root/build/go" HOME="$BATS_TEST_TMPDIR"
-        go test -v -count=1 -short net os/exec os/signal)
-    run on here "${suite[@]}"
-    without=$(go_results)
-    run on here "${suite[@]:0:${#suite[@]}-3}" -exec "$launcher --trace" "${suite[@]: -3}"
-    assert_equal "$(go_results)" "$without"
-    [ "$(grep -c '^--- PASS' <<<"$output")" -gt 200 ]
+    local -a tests=(net os/exec os/signal)
+    bare=(env GO111MODULE=off CGO_ENABLED=0 GOCACHE="$root/build/go" HOME="$BATS_TEST_TMPDIR"
+        go test -v -count=1 -short "${tests[@]}")
+    traced=("${bare[@]:0:${#bare[@]}-3}" -exec "$launcher --trace" "${tests[@]}")
+    same_results 200 go_results
 }
 
-# Of the run before: each test and what became of it, without its time.
+# Of the run before: each test that has passed, or was skipped, without its time.
 go_results() {
-    sed -nE 's/^ *--- (PASS|FAIL|SKIP): ([^ ]+) .*/\2 \1/p' <<<"$output" | sort
+    sed -nE 's/^ *--- (PASS|SKIP): ([^ ]+) .*/\2 \1/p' <<<"$output"
 }
