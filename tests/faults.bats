@@ -42,14 +42,29 @@ failing_on_log() { # CALL ERROR COMMAND...
 protocol=1 type=2 counters=3 both_looks=3..4 error=6
 
 @test "the protocol, or the type, cannot be read: the result of the call stands" {
-    local option
+    local option error
     for option in $protocol $type; do
-        new_host
-        set_source_ports 50000
-        run -0 failing getsockopt ENOBUFS "$option" connect 127.0.0.1 50000
-        assert_line --index 0 'connect: 0'
-        assert_connected_to_itself
+        for error in ENOBUFS ENOPROTOOPT; do # the second as before Linux 2.6.32
+            new_host
+            set_source_ports 50000
+            run -0 failing getsockopt $error "$option" connect 127.0.0.1 50000
+            assert_line --index 0 'connect: 0'
+            assert_connected_to_itself
+        done
     done
+}
+
+# Before Linux 5.6.
+@test "on a kernel without MPTCP a program that goes without it is refused" {
+    run -0 on here deny mptcp fail env LD_PRELOAD="$library" python3 -c '
+import socket
+try:
+    s = socket.socket(socket.AF_INET, socket.SOCK_STREAM, 262)
+except OSError as error:
+    print("MPTCP", error.errno)
+    s = socket.socket()
+print(s.connect_ex(("127.0.0.1", 50000)))'
+    assert_output $'MPTCP 93\n111'
 }
 
 @test "a stream of another protocol, SCTP say, is left alone" {

@@ -386,7 +386,7 @@ memory_of() { # PROCESS
     local refusal
     local -a obstacle
     for obstacle in 'strace -f -o /dev/null' 'deny ptrace fail' 'deny seccomp fail' 'deny pidfd_getfd fail' \
-        'deny process_vm_readv fail' 'deny pidfd_getfd unknown' 'deny clone fail'; do
+        'deny process_vm_readv fail' 'deny pidfd_getfd unknown' 'deny get-syscall-info fail' 'deny clone fail'; do
         # shellcheck disable=SC2086 # several words
         run -125 --separate-stderr $obstacle "$launcher" --trace touch "$BATS_TEST_TMPDIR/ran"
         assert_regex "$stderr" '^noselfconn: cannot trace: '
