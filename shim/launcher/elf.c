@@ -98,7 +98,8 @@ static bool has_go_note(const struct file *file, const struct segment *segment)
     return false;
 }
 
-/* Which is there without the note, too. As a string constant it would be in no writable segment. */
+/* Go programs have this even where the note was left out. Another program can only have the same
+ * bytes as a string constant, and those are in no writable segment. */
 static bool has_go_build_information(const struct file *file, const struct segment *segment)
 {
     static unsigned char data[MOST_DATA];

@@ -12,7 +12,7 @@ struct elf {
     bool is_big_endian;
     uint16_t machine;           /* EM_X86_64, ... */
     bool is_go;                 /* has what the Go linker leaves behind */
-    bool has_interpreter;       /* else no loader runs: it is static, or a loader itself */
+    bool has_interpreter;       /* otherwise it is static, or a loader itself */
     bool is_shared_object;      /* ET_DYN */
     char interpreter[PATH_MAX]; /* where it has one */
 };
@@ -20,7 +20,7 @@ struct elf {
 enum elf_result {
     ELF_READ,
     ELF_NONE,   /* another kind of file */
-    ELF_BROKEN, /* that the kernel would not run either, or with an error of reading */
+    ELF_BROKEN, /* the kernel would not run it either, or it cannot be read */
 };
 
 /* Reads it from the file that fd is open for, wherever its offset is. No more than some hundred kB

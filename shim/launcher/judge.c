@@ -32,7 +32,7 @@ static const char force_only[] = "To run it nevertheless: --force";
 static const char trace_or_force[] = TRACED "To run it unprotected: --force";
 
 /* One judgement on its way from the command to the program that runs in the end. What it points to
- * stays until the end of the process, which is near. */
+ * is never freed: this process soon becomes the command. */
 struct inquiry {
     struct judgement *judgement;
     const struct launch *launch;
@@ -60,16 +60,17 @@ __attribute__((format(printf, 4, 5))) static void conclude(struct inquiry *inqui
     va_end(list);
 }
 
-/* The file is run by another one: that is to be judged next. */
+/* Another file runs this one, and is judged next. */
 static void go_on(struct inquiry *inquiry, const char *path, const char *const *arguments)
 {
     inquiry->path = path;
     inquiry->arguments = arguments;
 }
 
-/* Rights that the caller does not have put a process into secure-execution mode, in which the
- * loader takes no preload by a path, and by its name only setuid libraries (ld.so(8)). Returns what
- * gives such rights, or NULL. As the kernel sees it: bprm_fill_uid, cap_bprm_creds_from_file. */
+/* A file that gives more rights than the caller has puts its process into secure-execution mode.
+ * There the loader takes no preload by a path, and by a bare name only a setuid library (ld.so(8)).
+ * Returns what gives such rights, or NULL. The kernel's rules: bprm_fill_uid,
+ * cap_bprm_creds_from_file. */
 static const char *what_gives_rights(int fd)
 {
     struct stat status;
@@ -105,7 +106,7 @@ static const char *processor(const struct elf *elf)
     return "another";
 }
 
-/* Of the executable of this very process. */
+/* Whether it is for the same processor as this process. */
 static bool is_own_processor(const struct elf *elf)
 {
     struct elf own;
@@ -218,8 +219,8 @@ static void judge_elf(struct inquiry *inquiry, const char *path, int fd, const s
         judge_by_loader(inquiry, path, elf);
 }
 
-/* Of a tracer no program is out of reach but one that would get rights by being run, and for which
- * the kernel then leaves them out (ptrace(2), execve(2)). */
+/* A tracer reaches every program. But a program that is traced does not get the rights that a
+ * setuid file or a file capability gives (execve(2)), so it would not work. */
 static void judge_traced(struct inquiry *inquiry, const char *path, int fd, const struct elf *elf)
 {
     const char *privileged = what_gives_rights(fd);
@@ -252,7 +253,8 @@ static void show(char *shown, size_t size, const char *text)
     shown[used] = '\0';
 }
 
-/* By its interpreter, whose name is relative to the current folder: the kernel knows no PATH. */
+/* A script is judged by its interpreter. A relative name begins at the current folder: the kernel
+ * knows no PATH. */
 static void judge_script(struct inquiry *inquiry, const char *path, const struct script *script)
 {
     const char **arguments = allocate(4 * sizeof *arguments);
@@ -318,8 +320,8 @@ static void judge_env(struct inquiry *inquiry, const char *path, int fd, const s
         go_on(inquiry, found, env->arguments);
 }
 
-/* What the kernel cannot run itself: it is for the program that it was told of for such files
- * (binfmt_misc), or for the shell, as by execvp(3). */
+/* The kernel cannot run this file itself. Either it was told which program runs such files
+ * (binfmt_misc), or the shell runs it, as by execvp(3). */
 static void judge_other(struct inquiry *inquiry, const char *path, const char *head, size_t size)
 {
     static const char *const shell[] = {"sh", NULL};

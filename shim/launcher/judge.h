@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Will the library be loaded into what runs when a command is started, and does that keep it for
- * what it starts itself? Or: can that be traced? The answer is one of three, and none is guessed.
- */
+/* Will the library be loaded when a command is started, and does the command keep it for what it
+ * starts itself? Or can the command be traced? The answer is one of three, and none is guessed. */
 #ifndef NOSELFCONN_JUDGE_H
 #define NOSELFCONN_JUDGE_H
 
@@ -22,13 +21,13 @@ struct judgement {
     const char *what_to_do;
     int status; /* to exit with */
     /* In any case: */
-    bool is_text; /* that the kernel cannot run: for /bin/sh, like by execvp(3) */
+    bool is_text; /* the kernel cannot run it: /bin/sh does, as by execvp(3) */
 };
 
 struct launch {
     const char *library;      /* by its path */
     bool may_use_bare_name;   /* the library is installed */
-    bool is_traced;           /* it is not the library, but a tracer that is to protect it */
+    bool is_traced;           /* a tracer protects it, not the library */
     char *const *environment; /* of the command, but for LD_PRELOAD */
 };
 

@@ -22,12 +22,13 @@ bool loader_is_trusted(const char *loader)
 {
     struct stat status, top;
 
-    /* In a user namespace that does not know root, its files show another owner, as / does. */
+    /* A user namespace that does not know root shows another owner of root's files; / then has the
+     * same. */
     return stat(loader, &status) == 0 && stat("/", &top) == 0 &&
            (status.st_uid == 0 || status.st_uid == top.st_uid) && (status.st_mode & 022) == 0;
 }
 
-/* Of the caller's environment only what decides where libraries are looked for. */
+/* The loader gets only those variables that decide where it looks for libraries. */
 static void run_loader(const char *loader, const char *program, const char *list,
                        char *const *environment)
 {
@@ -49,7 +50,7 @@ static void run_loader(const char *loader, const char *program, const char *list
     _exit(EXIT_NOT_FOUND);
 }
 
-/* What does not fit is read all the same, so that the loader can end. */
+/* What does not fit is read and dropped: otherwise the loader would wait, and never end. */
 static void read_all(int fd, char *text, size_t size)
 {
     char rest[512];

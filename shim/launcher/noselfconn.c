@@ -97,7 +97,7 @@ static void check_library(const char *library)
              "the library is missing: %s", library);
 }
 
-/* The library would lose its lines in silence. */
+/* Otherwise the library would lose its lines in silence. */
 static bool can_be_written(const char *log)
 {
     struct stat status;
@@ -182,7 +182,7 @@ static void append_entry(char *list, const char *entry, size_t length)
     list[used + length] = '\0';
 }
 
-/* The library first, then what LD_PRELOAD holds besides; but before everything else
+/* The library comes first, then what LD_PRELOAD holds already. Before all of that comes
  * AddressSanitizer, which otherwise ends the program. */
 static char *preload_list(const char *preload, const char *sanitizer, const char *before)
 {
@@ -213,7 +213,7 @@ static char **with_preload(char *const *environment, const char *preload, const 
                             preload_list(preload, sanitizer, before != NULL ? before : ""));
 }
 
-/* By execve(), since what was judged is to run, and not what a second search would find. */
+/* execve() and not execvp(): what was judged has to run, not what a second search would find. */
 __attribute__((noreturn)) static void run(const char *path, char **arguments, bool is_text,
                                           char *const *environment)
 {
@@ -264,8 +264,8 @@ int main(int argc, char **argv)
         environment = environment_with(environment, "NOSELFCONN_MODE", "observe");
     if (options.log != NULL)
         environment = environment_with(environment, "NOSELFCONN_LOG", options.log);
-    /* A child is to be waited for, even where the caller ignores this signal; the command finds it
-     * as it was. */
+    /* A child can only be waited for where this signal is not ignored. The command gets it back as
+     * the caller had it. */
     void (*child_signal)(int) = signal(SIGCHLD, SIG_DFL);
     if (*arguments == NULL && options.check)
         return options.trace ? prove_traced(environment)
@@ -294,7 +294,7 @@ int main(int argc, char **argv)
         say("warning: running it UNPROTECTED, as --force asks");
     }
     signal(SIGCHLD, child_signal);
-    if (options.trace) /* the settings are the tracer's: no variable is left behind */
+    if (options.trace) /* the tracer has the settings: the command does not get these variables */
         run(path, arguments, judgement.is_text, environ);
     run(path, arguments, judgement.is_text,
         with_preload(environment, judgement.by_bare_name ? "libnoselfconn.so" : library,

@@ -35,8 +35,8 @@ struct interface {
 #endif
 #define OWN_NUMBERS SYS_connect, SYS_sendto, SYS_sendmsg, SYS_sendmmsg, OWN_SOCKETCALL
 
-/* The first is what this was built for; the others the kernel runs beside it. The numbers of those
- * are in its arch/.../syscall*.tbl, the registers in each <asm/ptrace.h>. */
+/* The first is the one that this was built for; the kernel runs the others beside it. Their numbers
+ * are in the kernel's arch/.../syscall*.tbl, the registers in each <asm/ptrace.h>. */
 static const struct interface interfaces[] = {
 #if defined __x86_64__ && defined __LP64__
     {AUDIT_ARCH_X86_64, OWN_NUMBERS, 10},          /* rax */
@@ -161,8 +161,8 @@ int processor_filter_calls(void)
     end(&program, SECCOMP_RET_ERRNO | ENOSYS);
 
     const struct sock_fprog filter = {.len = program.length, .filter = program.code};
-    /* SPEC_ALLOW: else kernels before 5.16 slow the whole program down, against an attack that it
-     * has not asked to be safe from (Documentation/admin-guide/hw-vuln/spectre.rst). */
+    /* SPEC_ALLOW: without it kernels before 5.16 slow the whole program down, as a protection that
+     * it has not asked for (Documentation/admin-guide/hw-vuln/spectre.rst). */
     const unsigned long flags = SECCOMP_FILTER_FLAG_SPEC_ALLOW;
     if (syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, flags, &filter) == 0)
         return 0;
@@ -171,8 +171,8 @@ int processor_filter_calls(void)
     return (int)syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, flags, &filter);
 }
 
-/* PowerPC says by a bit of the condition register that a result is an error, a positive number
- * then; but not after the instruction scv, which is newer (syscall_set_return_value). */
+/* On PowerPC a bit of the condition register marks an error, and the result is then a positive
+ * number. Only after the newer instruction scv it is as elsewhere (syscall_set_return_value). */
 /* NOLINTNEXTLINE(readability-non-const-parameter): there they are changed */
 static uint64_t as_result(uint64_t *words, int error)
 {

@@ -20,17 +20,17 @@ enum traced_call {
 /* False where there is no entry for the processor that this was built for. */
 bool processor_is_known(void);
 
-/* Has the calls of this process, and of all that it starts, stop for a tracer where they may
+/* Makes the calls of this process, and of all that it starts, stop for a tracer where they may
  * connect a TCP socket: connect, and with MSG_FASTOPEN sendto, sendmsg, sendmmsg. Without a tracer
- * these fail with ENOSYS. io_uring_setup fails with EPERM, as with kernel.io_uring_disabled, since
- * what a ring does no tracer sees. Calls by an interface that is not known here (x32) fail with
- * ENOSYS, as on a kernel without it.
+ * these fail with ENOSYS. io_uring_setup fails with EPERM, as with kernel.io_uring_disabled,
+ * because no tracer sees what a ring does. Calls by an interface that is not known here (x32) fail
+ * with ENOSYS, as on a kernel without it.
  *
- * Sets no_new_privs where the caller may not do without it (seccomp(2)). Returns 0, or -1 with
+ * Sets no_new_privs for a caller who may not filter without it (seccomp(2)). Returns 0, or -1 with
  * errno. */
 int processor_filter_calls(void);
 
-/* Lets the call that `thread` is stopped at the exit of fail with `error`; `info` is what
+/* `thread` is stopped at the exit of a call: makes that call fail with `error`. `info` is what
  * PTRACE_GET_SYSCALL_INFO says of that stop. Returns whether it could. Changes errno. */
 bool processor_fail_call(pid_t thread, const struct ptrace_syscall_info *info, int error);
 

@@ -98,7 +98,7 @@ static int run_child(char *const *environment)
     return WIFEXITED(status) ? WEXITSTATUS(status) : CHILD_FAILED;
 }
 
-/* Whether the comparison can be made; else it says why not. */
+/* Returns whether there is something to compare with; says why where there is not. */
 static bool connects_without(void)
 {
     int error = connect_without_library();

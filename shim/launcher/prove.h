@@ -5,8 +5,8 @@
 /* The option by which this program, with the library preloaded, is told to connect to itself. */
 #define PROVE_OPTION "--connect-to-itself"
 
-/* Lets a real self-connection be made without the library, by a system call of its own, and then by
- * a child in `environment`, which has the library in LD_PRELOAD. Both leave nothing behind. Says
+/* Connects to itself twice: by a system call of its own, which no library sees, and then in a child
+ * with `environment`, which has the library in LD_PRELOAD. Neither leaves anything behind. Says
  * what came of it and returns the exit status: 0 where the second was refused. */
 int prove(const char *library, char *const *environment);
 

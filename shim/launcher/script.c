@@ -22,7 +22,7 @@ enum script_result script_read(struct script *script, const char *head, size_t s
         ;
     for (name_end = name; name_end < end && !is_blank(*name_end) && *name_end != '\0'; name_end++)
         ;
-    /* A name that goes on beyond what the kernel sees would be another one (load_script). */
+    /* If the name goes on beyond what the kernel reads, it does not run it (load_script). */
     if (name == name_end || (name_end == limit && size >= SCRIPT_LINE))
         return SCRIPT_BROKEN;
     while (end > name_end && (is_blank(end[-1]) || end[-1] == '\0'))
@@ -35,7 +35,7 @@ enum script_result script_read(struct script *script, const char *head, size_t s
     return SCRIPT_READ;
 }
 
-/* The words of one env command line: those of split strings, and those that were given. */
+/* The words of one command line of env: as given, with split strings in their places. */
 struct words {
     struct env *env;
     size_t count, text_used;

@@ -7,7 +7,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-enum { SCRIPT_LINE = 256 }; /* as many bytes of a script the kernel looks at (BINPRM_BUF_SIZE) */
+enum { SCRIPT_LINE = 256 }; /* the kernel looks at this many bytes of a script (BINPRM_BUF_SIZE) */
 
 struct script {
     char interpreter[SCRIPT_LINE];

@@ -220,7 +220,7 @@ struct caller report_caller(int fd)
                            .command = command};
 }
 
-/* Stands for descriptors 0 to 2, and for nothing that anybody could wait to see closed. */
+/* For descriptors 0 to 2: something whose end nobody waits for. */
 static void hold_nothing(int fd)
 {
     int nothing = open("/", O_PATH | O_CLOEXEC);
@@ -285,8 +285,8 @@ static bool may_return(struct attempt *attempt, ssize_t result)
     return guarded != -1 || error != ECONNREFUSED;
 }
 
-/* What libc shows of a result. A call that the kernel is going to restart after a signal handler,
- * or to end with EINTR (512 to 516, include/linux/errno.h), was interrupted. */
+/* The result as libc shows it. Where the kernel is going to restart the call after a signal
+ * handler, or to end it with EINTR (512 to 516, include/linux/errno.h), it was interrupted. */
 static ssize_t as_in_libc(const struct ptrace_syscall_info *info)
 {
     enum { ERESTARTSYS = 512 };
@@ -333,7 +333,8 @@ static void take_stop(pid_t thread, int status)
     } else if (event == PTRACE_EVENT_STOP && stops_a_process(signal)) {
         ask(PTRACE_LISTEN, thread, 0, NULL);
     } else if (event != 0) {
-        /* By exec a thread takes over the number of the first one, which is gone then. */
+        /* A thread that calls exec takes over the number of the first thread, which is gone then
+         * (ptrace(2)). */
         if (event == PTRACE_EVENT_EXEC)
             free(take_attempt(thread));
         ask(PTRACE_CONT, thread, 0, NULL);
@@ -349,8 +350,8 @@ struct report {
     int error;
 };
 
-/* So that nobody waits for a file to be closed that only the tracer holds, or for a folder to be
- * left, and that no signal to a terminal or a process group reaches it. */
+/* Otherwise others could wait for a file to be closed that only the tracer still holds, or could
+ * not unmount its folder; and signals to the terminal or the process group would reach it. */
 static void hold_on_to_nothing(int channel)
 {
     struct rlimit files;
@@ -415,7 +416,7 @@ __attribute__((noreturn)) static void run_tracer(pid_t process, int channel, int
     _exit(0);
 }
 
-/* Before anything is at stake: this call stops, and ends as the tracer says. */
+/* A rehearsal, before anything is at stake: this call has to stop, and end as the tracer says. */
 static void rehearse(void)
 {
     const struct sockaddr_in nowhere = {.sin_family = AF_INET};
@@ -449,8 +450,7 @@ static void read_settings(char *const *environment)
     environ = own;
 }
 
-/* By the system call, since fork() would make a child for wait(2) to see: its last signal is none.
- */
+/* By the system call: wait(2) would see a child of fork(). This one ends without a signal. */
 static pid_t fork_unseen(void)
 {
     return (pid_t)syscall(SYS_clone, 0L, 0L, 0L, 0L, 0L);

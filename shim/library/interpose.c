@@ -27,7 +27,8 @@ __attribute__((constructor)) static void prepare(void)
 {
     next_resolve();
     settings_read();
-    /* Both copies would report what is let stand; of what is refused the first learns nothing. */
+    /* In mode observe both copies would report. In mode enforce the first sees only that the second
+     * has refused. */
     if (settings.mode == MODE_OBSERVE && next_is_another_copy())
         settings.mode = MODE_OFF;
 }

@@ -209,9 +209,9 @@ static bool takes_a_line(int fd)
     return syscall(SYS_ppoll, &poll_fd, 1, at_once, NULL, KERNEL_SIGSET_SIZE) == 1;
 }
 
-/* A program that was started without descriptor 2 gets it for the next file that it opens, and one
- * that has closed it, too: a database, say. Standard error is what it was at load, or what was
- * opened to append, or what has no place that a line could overwrite: a pipe, a terminal. */
+/* A program that was started without descriptor 2, or has closed it, gets it for the next file that
+ * it opens: a database, say. So descriptor 2 is standard error only if it is what it was at load,
+ * or was opened to append, or has no contents that a line could overwrite: a pipe, a terminal. */
 static bool is_standard_error(void)
 {
     struct file_identity then = settings.stderr_at_load, now = file_identity(STDERR_FILENO);

@@ -14,7 +14,7 @@ enum mode {
 
 enum log { LOG_NOWHERE, LOG_STDERR, LOG_FILE };
 
-/* Which file a descriptor is open for. */
+/* The file that a descriptor is open for. */
 struct file_identity {
     uint64_t inode; /* 0 where it is not known */
     uint32_t device_major, device_minor;
