@@ -2,11 +2,11 @@
 /* Connects while another thread waits in the same socket:
  *
  *     waiting receiver ADDRESS PORT     in recv(); to be run with a preload that lets it get there
- *     waiting connecter ADDRESS PORT    in connect(), while the SYNs are lost; this one is
- * interrupted
+ *     waiting sender ADDRESS PORT       in send(), while the SYNs are lost; then connect() is
+ *                                       interrupted
  *
- * Prints what the first thread and the other one got, and what became of the socket; and of the
- * second, after a line of input, what became of it 5 seconds later. */
+ * Prints what the first thread and the other one got, and what became of the socket; with a sender,
+ * after a line of input, what became of it 5 seconds later. No guard ever looks at a send(). */
 #include "common.h"
 
 #include <pthread.h>
@@ -34,10 +34,12 @@ static void *receive(void *unused)
     return NULL;
 }
 
-static void *connect_too(void *unused)
+/* Once the connection is pending, this waits for it (sk_stream_wait_connect). */
+static void *send_too(void *unused)
 {
     (void)unused;
-    other_result = connect_once();
+    poll(NULL, 0, 200);
+    other_result = (int)send(fd, "x", 1, MSG_NOSIGNAL);
     other_error = errno;
     return NULL;
 }
@@ -60,7 +62,7 @@ int main(int argc, char **argv)
     int result, error;
 
     if (argc != 4) {
-        fprintf(stderr, "usage: waiting receiver|connecter ADDRESS PORT\n");
+        fprintf(stderr, "usage: waiting receiver|sender ADDRESS PORT\n");
         return 2;
     }
     bool receiver = strcmp(argv[1], "receiver") == 0;
@@ -68,12 +70,11 @@ int main(int argc, char **argv)
     sigemptyset(&alarm_only);
     sigaddset(&alarm_only, SIGALRM);
     pthread_sigmask(SIG_BLOCK, &alarm_only, NULL);
-    if (pthread_create(&other, NULL, receiver ? receive : connect_too, NULL) != 0)
+    if (pthread_create(&other, NULL, receiver ? receive : send_too, NULL) != 0)
         die("pthread_create");
     pthread_sigmask(SIG_UNBLOCK, &alarm_only, NULL);
     if (!receiver) {
         must(sigaction(SIGALRM, &action, NULL), "sigaction");
-        poll(NULL, 0, 200);
         alarm(1);
     }
     result = connect_once();
