@@ -240,6 +240,49 @@ executable() { # NAME [LINE]...: in the test's folder
     run -126 "$launcher" --force "$BATS_TEST_TMPDIR/program.exe"
 }
 
+# A folder like the kernel's, with entries as it shows them; bytes at an offset, under a mask.
+@test "the kernel's list of such programs is read as it is meant, and what cannot be read is passed over" {
+    local list=$BATS_TEST_TMPDIR/list name expected
+    mkdir "$list"
+    printf 'enabled\ninterpreter /bin/cat\nflags: \noffset 2\nmagic 20404060\nmask ff0ff0ff\n' >"$list/masked"
+    printf 'disabled\ninterpreter /bin/cat\nflags: \noffset 0\nmagic 6f6666\n' >"$list/off"
+    printf 'enabled\ninterpreter /bin/cat\nflags: \nextension .text\n' >"$list/name"
+    printf 'enabled\ninterpreter /bin/cat\nflags: \noffset 250\nmagic 0102030405060708\n' >"$list/far"
+    printf 'enabled\noffset 0\nmagic 737461747573\n' >"$list/status"
+    printf 'enabled\noffset 0\nmagic 7265676973746572\n' >"$list/register"
+    ln -s /nonexistent "$list/gone"
+    executable masked ': 0@`'
+    executable masked-otherwise ': p`'
+    executable not-masked ': 0Aa'
+    executable off 'off || :'
+    executable short ':'
+    executable status 'status || :'
+    executable register 'register || :'
+    executable file.text ':'
+    executable file.textual ':'
+    executable text ':'
+    printf ': 0@`' >"$BATS_TEST_TMPDIR/masked"
+    printf ': \x2f\x40\x4f\x60' >"$BATS_TEST_TMPDIR/not-masked"
+    printf ': \x20\xf0\x4f\x60' >"$BATS_TEST_TMPDIR/masked-otherwise"
+    while read -r name expected; do
+        # shellcheck disable=SC2016 # for the inner shell
+        run --separate-stderr on here unshare --user --map-root-user --mount sh -c \
+            'mount --bind "$0" /proc/sys/fs/binfmt_misc && exec "$@"' "$list" "$launcher" --check "$BATS_TEST_TMPDIR/$name"
+        assert_equal "$name: ${output%%:*}${stderr%% whether*}" "$name: $expected"
+    done <<'END'
+masked can be protected
+masked-otherwise noselfconn: cannot tell
+not-masked can be protected
+off can be protected
+short can be protected
+status can be protected
+register can be protected
+file.text noselfconn: cannot tell
+file.textual can be protected
+text can be protected
+END
+}
+
 @test "a loader that is called with a program, and static programs that start others: cannot tell" {
     local loader
     loader=$(readelf --program-headers "$root/build/tests/connect" | sed -n 's/.*interpreter: \(.*\)]/\1/p')
@@ -307,6 +350,49 @@ install_in() { # FOLDER [VARIABLE=VALUE]...
     says 'cannot protect a program whose loader is missing: .*: /nonexistent/ld.so' "$folder/lost"
 }
 
+@test "so are those of musl, and libraries that only LD_LIBRARY_PATH names are found" {
+    local folder=$BATS_TEST_TMPDIR
+    mkdir "$folder/aside"
+    echo 'int needed(void); int needed(void) { return 0; }' >"$folder/needs.c"
+    echo 'int needed(void); int main(void) { return needed(); }' >"$folder/main.c"
+    for compiler in gcc musl-gcc; do
+        $compiler -shared -fPIC -o "$folder/aside/libneeds.so" "$folder/needs.c"
+        $compiler -o "$folder/needy" "$folder/main.c" -L"$folder/aside" -lneeds
+        says 'cannot protect a program that lacks a shared library: ' "$folder/needy"
+        assert_regex "$stderr" libneeds.so
+        LD_LIBRARY_PATH=$folder/aside says_protected "$folder/needy"
+    done
+}
+
+# bats test_tags=root
+@test "a caller that is setuid or setgid itself" {
+    local ids
+    for ids in 'os.setresuid(65534, 0, 0)' 'os.setresgid(65534, 0, 0)'; do
+        run -125 on here python3 -c "import os, sys; $ids; os.execv(sys.argv[1], sys.argv[1:])" "$launcher" true
+        assert_line --partial 'cannot protect a program for a setuid or setgid caller: '
+    done
+}
+
+@test "what a terminal would not show is shown: of a first line, control characters" {
+    executable script $'#!/bin/\001\177\033[1msh'
+    says 'cannot protect a script whose interpreter is missing: .*: #!/bin/\\x01\\x7f\\x1b\[1msh' "$BATS_TEST_TMPDIR/script"
+}
+
+@test "where no process or memory is to be had, it says so" {
+    run -125 on here deny clone fail "$launcher" true
+    assert_output --partial 'noselfconn: cannot start a process: '
+    LD_PRELOAD=$(preload no-memory) run -125 on here "$launcher" true
+    assert_output 'noselfconn: out of memory'
+}
+
+# Another one would have its words on the output of the command.
+@test "a loader whose words cannot be caught is not started" {
+    run -125 on here strace -f -qq -o "$BATS_TEST_TMPDIR/trace" -e trace=execve,dup2 -e inject=dup2:error=EMFILE \
+        "$launcher" true
+    refute_output --partial '=>'
+    run -1 grep 'ld-linux.*--list' "$BATS_TEST_TMPDIR/trace"
+}
+
 @test "a loader that others may write is not asked, and does not run" {
     executable loader '#!/bin/sh' "touch $BATS_TEST_TMPDIR/ran"
     chmod 777 "$BATS_TEST_TMPDIR/loader"
@@ -346,6 +432,23 @@ PYTHON
     server 50000
     run -0 on here "$launcher" --check
     assert_line --partial 'works: '
+}
+
+@test "--check says where it cannot make the comparison" {
+    local call
+    run -125 on here strace -qq -o "$BATS_TEST_TMPDIR/trace" -e trace=bind -e inject=bind:error=EADDRINUSE "$launcher" --check
+    assert_output --partial 'cannot tell: without the library a self-connection on 127.0.0.1 ended otherwise: Address already in use'
+    assert_equal "$(grep -c 'htons(200[0-9][0-9])' "$BATS_TEST_TMPDIR/trace")" 100
+    run -125 on here strace -qq -o "$BATS_TEST_TMPDIR/trace" -e trace=connect -e inject=connect:error=ENETDOWN "$launcher" --check
+    assert_output --partial 'ended otherwise: Network is down'
+    for call in bind connect; do
+        LD_PRELOAD=$(preload no-network) NO_NETWORK=$call run -125 on here "$launcher" --check
+        assert_output 'noselfconn: cannot tell: the attempt with the library failed otherwise'
+    done
+    LD_PRELOAD=$(preload no-network) run -0 on here "$launcher" --check
+    on here ip link set lo down
+    run -125 on here "$launcher" --trace --check
+    assert_output --partial 'cannot tell: '
 }
 
 @test "--check proves itself where SIGCHLD is ignored" {

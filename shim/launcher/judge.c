@@ -127,6 +127,38 @@ static bool lacks_a_library(const char *text)
            strstr(text, "Error loading shared library") != NULL;
 }
 
+/* By what the loader said. A library that is missing is said first: musl's loader lists the others
+ * all the same. */
+static void judge_answer(struct inquiry *inquiry, const char *path, const struct elf *elf,
+                         const struct loader_answer *answer)
+{
+    const struct launch *launch = inquiry->launch;
+
+    inquiry->judgement->by_bare_name = launch->may_use_bare_name && answer->takes_bare_name;
+    if (!answer->ran) {
+        conclude(inquiry, NOT_PROTECTED, force_only,
+                 "cannot protect a %d-bit program for another processor (%s): %s: its loader, %s, "
+                 "cannot be run here",
+                 elf->bits, processor(elf), path, elf->interpreter);
+    } else if (is_own_processor(elf) && lacks_a_library(answer->text)) {
+        conclude(inquiry, NOT_PROTECTED, "Install it; without it the program does not run.",
+                 "cannot protect a program that lacks a shared library: %s: its loader, %s, says:\n"
+                 "%s",
+                 path, elf->interpreter, answer->text);
+    } else if (answer->takes_path || inquiry->judgement->by_bare_name) {
+        inquiry->is_over = true;
+        inquiry->judgement->verdict = PROTECTED;
+        snprintf(inquiry->judgement->program, PATH_MAX, "%s", path);
+        memcpy(inquiry->judgement->sanitizer, answer->sanitizer, PATH_MAX);
+    } else {
+        conclude(inquiry, NOT_PROTECTED,
+                 TRACED "Or build and install the library for it, too: make install-library "
+                        "CC=... BUILD=..., as libnoselfconn(7) says.",
+                 "cannot protect a %d-bit program: %s: its loader, %s, does not take %s:\n%s",
+                 elf->bits, path, elf->interpreter, launch->library, answer->text);
+    }
+}
+
 /* The loader is asked itself: it knows best. */
 static void judge_by_loader(struct inquiry *inquiry, const char *path, const struct elf *elf)
 {
@@ -147,30 +179,7 @@ static void judge_by_loader(struct inquiry *inquiry, const char *path, const str
                  path, elf->interpreter);
     } else {
         loader_ask(&answer, elf->interpreter, path, preload, launch->environment);
-        inquiry->judgement->by_bare_name = launch->may_use_bare_name && answer.takes_bare_name;
-        if (answer.takes_path || inquiry->judgement->by_bare_name) {
-            inquiry->is_over = true;
-            inquiry->judgement->verdict = PROTECTED;
-            snprintf(inquiry->judgement->program, PATH_MAX, "%s", path);
-            memcpy(inquiry->judgement->sanitizer, answer.sanitizer, PATH_MAX);
-        } else if (!answer.ran) {
-            conclude(inquiry, NOT_PROTECTED, force_only,
-                     "cannot protect a %d-bit program for another processor (%s): %s: its loader, "
-                     "%s, cannot be run here",
-                     elf->bits, processor(elf), path, elf->interpreter);
-        } else if (is_own_processor(elf) && lacks_a_library(answer.text)) {
-            conclude(inquiry, NOT_PROTECTED, "Install it; without it the program does not run.",
-                     "cannot protect a program that lacks a shared library: %s: its loader, %s, "
-                     "says:\n%s",
-                     path, elf->interpreter, answer.text);
-        } else {
-            conclude(inquiry, NOT_PROTECTED,
-                     TRACED
-                     "Or build and install the library for it, too: make install-library CC=... "
-                     "BUILD=..., as the README says under '32 and 64 bit'.",
-                     "cannot protect a %d-bit program: %s: its loader, %s, does not take %s:\n%s",
-                     elf->bits, path, elf->interpreter, launch->library, answer.text);
-        }
+        judge_answer(inquiry, path, elf, &answer);
     }
 }
 
