@@ -94,6 +94,43 @@ print("errno", socket.socket().connect_ex(("127.0.0.1", 50000)))'
     assert_output --partial 'noselfconn.conf'
 }
 
+# Connects once, and can find the library by its bare name.
+unit() { # NAME AFTER CLIENT
+    printf '[Unit]\nAfter=%s\n[Service]\nType=oneshot\nExecStart=%s 127.0.0.1 50000\n' "$2" "$3" >"$units/$1.service"
+    printf 'Environment=LD_LIBRARY_PATH=%s\nStandardOutput=file:%s\n' "$root/build" "$BATS_TEST_TMPDIR/$1" \
+        >>"$units/$1.service"
+}
+
+# The manager of a user's services, with process ids, a /run and control groups of its own. As process 1 it
+# would be the manager of a host.
+# bats test_tags=root
+@test "under systemd: by the drop-in that the README has, and by the launcher in the unit" {
+    local name units=$BATS_TEST_TMPDIR/units client=$root/build/tests/connect
+    mkdir -p "$units/drop-in.service.d" "$BATS_TEST_TMPDIR/runtime"
+    chmod 700 "$BATS_TEST_TMPDIR/runtime"
+    unit launcher '' "$root/build/noselfconn $client"
+    unit drop-in launcher.service "$client"
+    unit neither drop-in.service "$client"
+    readme_block '**systemd**' >"$units/drop-in.service.d/noselfconn.conf"
+    printf '[Unit]\nWants=launcher.service drop-in.service neither.service\n' >"$units/all.target"
+    set_source_ports 50000
+    # shellcheck disable=SC2016 # for the inner shell
+    background manager on here unshare --mount --pid --fork --kill-child --cgroup sh -c '
+        mount -t proc proc /proc && mount -t tmpfs tmpfs /run && mkdir -p /run/systemd/system
+        mount -t tmpfs tmpfs /sys/fs/cgroup && mkdir /sys/fs/cgroup/systemd &&
+            mount -t cgroup -o none,name=systemd cgroup /sys/fs/cgroup/systemd || mount -t cgroup2 cgroup /sys/fs/cgroup
+        XDG_RUNTIME_DIR=$0 SYSTEMD_UNIT_PATH=$1 /lib/systemd/systemd --user --unit=all.target --log-target=console
+        :' \
+        "$BATS_TEST_TMPDIR/runtime" "$units"
+    eventually grep -qs state: "$BATS_TEST_TMPDIR/neither"
+    for name in launcher drop-in; do
+        run cat "$BATS_TEST_TMPDIR/$name"
+        assert_refused
+    done
+    run cat "$BATS_TEST_TMPDIR/neither"
+    assert_connected_to_itself
+}
+
 # Without an engine: the folder and the variable are what an image and a container would have.
 @test "a container, by the Dockerfile and by the Kubernetes lines that the README has" {
     local preload image=$BATS_TEST_TMPDIR/image
