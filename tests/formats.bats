@@ -141,9 +141,9 @@ for bits in 64, 32:
             says(expected, many, f"{name}: {count} program headers")
 
 for machine, known in (I386, "i386"), (8, "mips"), (243, "riscv"), (4711, "another"):
-    says(f"for another processor ({known})", Program(32, ">", machine).segment(INTERP, b"/etc/hostname\0"), known)
+    says(f"for another processor ({known})", Program(32, ">", machine).segment(INTERP, b"/etc/passwd\0"), known)
 for machine, known in (X86_64, "x86-64"), (183, "arm64"), (21, "ppc64"), (S390, "s390"), (40, "arm"):
-    says(f"for another processor ({known})", Program(64, ">", machine).segment(INTERP, b"/etc/hostname\0"), known)
+    says(f"for another processor ({known})", Program(64, ">", machine).segment(INTERP, b"/etc/passwd\0"), known)
 sys.exit(failures)
 EOF_PYTHON
     assert_output ''

@@ -360,8 +360,9 @@ library: $library$"
 }
 
 @test "a log that cannot be written is an error before anything runs" {
-    local log
-    for log in /nonexistent/log "$BATS_TEST_TMPDIR"; do
+    local log long
+    long=$(printf '/%04095d' 0)
+    for log in /nonexistent/log "$BATS_TEST_TMPDIR" "/$long/log"; do
         run -125 --separate-stderr "$launcher" --log "$log" touch "$BATS_TEST_TMPDIR/ran"
         assert_regex "$stderr" "^noselfconn: the log cannot be written: $log"
     done

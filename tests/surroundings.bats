@@ -80,6 +80,7 @@ print("errno", socket.socket().connect_ex(("127.0.0.1", 50000)))'
 
 @test "a systemd unit, with the drop-in that the README has" {
     local units=$BATS_TEST_TMPDIR/units
+    umask 022 # what others may write it complains of
     mkdir -p "$units/client.service.d"
     printf '[Service]\nExecStart=/usr/bin/env\n' >"$units/client.service"
     readme_block '**systemd**' >"$units/client.service.d/noselfconn.conf"

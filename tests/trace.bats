@@ -427,6 +427,14 @@ memory_of() { # PROCESS
 }
 
 # bats test_tags=root
+@test "a text without a first line is run by the shell, traced" {
+    set_source_ports 50000
+    echo "$root/build/static/raw 127.0.0.1 50000" >"$BATS_TEST_TMPDIR/text"
+    chmod +x "$BATS_TEST_TMPDIR/text"
+    run -0 tracing "$BATS_TEST_TMPDIR/text"
+    assert_refused
+}
+
 @test "a program of an ordinary user that forbids to be looked at is refused its IP connects" {
     server 50100
     local client='

@@ -56,6 +56,7 @@ executable() { # NAME [LINE]...: in the test's folder
     says_truly 'cannot protect what env runs' env --unset=LD_PRELOAD connect 127.0.0.1 50000
     says_truly 'cannot protect what env runs' env --unset LD_PRELOAD connect 127.0.0.1 50000
     says_truly 'cannot protect what env runs' env LD_PRELOAD= connect 127.0.0.1 50000
+    says_truly 'cannot protect what env runs' env --ignore-environment PATH="$PATH" connect 127.0.0.1 50000
     says_truly 'cannot protect what env runs' env - PATH="$PATH" connect 127.0.0.1 50000
     says_truly 'cannot protect what env runs' env -S "-i PATH=$PATH connect 127.0.0.1 50000"
     says_truly 'cannot protect what .*setpriv runs: --reset-env' \
@@ -283,6 +284,12 @@ text can be protected
 END
 }
 
+@test "a login shell empties the environment, another command by the same program does not" {
+    says 'cannot protect what .*runuser runs: a login empties' runuser -l nobody
+    says_protected runuser nobody -c true
+    says_protected runuser -- nobody -l
+}
+
 @test "a loader that is called with a program, and static programs that start others: cannot tell" {
     local loader
     loader=$(readelf --program-headers "$root/build/tests/connect" | sed -n 's/.*interpreter: \(.*\)]/\1/p')
@@ -446,6 +453,9 @@ PYTHON
         assert_output 'noselfconn: cannot tell: the attempt with the library failed otherwise'
     done
     LD_PRELOAD=$(preload no-network) run -0 on here "$launcher" --check
+    # With the library in it the list is longer than the kernel lets a string be (execve(2)).
+    LD_PRELOAD=$(printf '/%0131050d' 0) run -125 on here "$launcher" --check
+    assert_line 'noselfconn: cannot tell: this program cannot be started once more, under the library'
     on here ip link set lo down
     run -125 on here "$launcher" --trace --check
     assert_output --partial 'cannot tell: '

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* For LD_PRELOAD: a process that gets no more than a little memory at a time. */
+/* For LD_PRELOAD: memory is denied, once, when the process first wants more than a little. */
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <stdint.h>
@@ -7,8 +7,9 @@
 
 void *malloc(size_t size)
 {
+    static int is_denied;
     void *(*next)(size_t);
 
     *(void **)&next = dlsym(RTLD_NEXT, "malloc");
-    return size <= 256 ? next(size) : NULL;
+    return size > 256 && !is_denied++ ? NULL : next(size);
 }

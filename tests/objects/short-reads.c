@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* For LD_PRELOAD: a file of which each pread() gets 100 bytes at most, as over some file systems. */
+/* For LD_PRELOAD: each pread() gets 100 bytes at most, as from some file systems. */
 #define _GNU_SOURCE
 #include <sys/syscall.h>
 #include <sys/types.h>
