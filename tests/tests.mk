@@ -215,7 +215,7 @@ $(BUILD)/tests/%.so: tests/objects/%.c Makefile
 .PHONY: lint
 lint: ## check layout and style: clang-format, clang-tidy, cppcheck, shellcheck, shfmt
 	scripts/install-test-tools --check lint
-	clang-format --dry-run --Werror $(wildcard shim/*/*.[ch] tests/*/*.[ch])
+	clang-format --dry-run --Werror $(wildcard shim/*/*.[ch] tests/*.c tests/*/*.[ch])
 	clang-tidy --quiet --warnings-as-errors='*' $(LIBRARY_SOURCES) -- -std=c11 -D_DEFAULT_SOURCE $(WARNINGS)
 	clang-tidy --quiet --warnings-as-errors='*' $(LAUNCHER_SOURCES) -- -std=c11 -D_DEFAULT_SOURCE \
 		-DVERSION='"0"' $(WARNINGS)

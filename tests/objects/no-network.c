@@ -11,7 +11,8 @@ static int fails(const char *call)
 {
     const char *name = getenv("NO_NETWORK"), *preload = getenv("LD_PRELOAD");
 
-    return name != NULL && strcmp(name, call) == 0 && strstr(preload, "libnoselfconn") != NULL;
+    return name != NULL && preload != NULL && strcmp(name, call) == 0 &&
+           strstr(preload, "libnoselfconn") != NULL;
 }
 
 int bind(int fd, const struct sockaddr *address, socklen_t length)
