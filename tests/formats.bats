@@ -150,7 +150,7 @@ EOF_PYTHON
     assert_success
 }
 
-@test "a file that is read a few bytes at a time is read all the same" {
+@test "a file that is read byte by byte is read all the same" {
     LD_PRELOAD=$(preload short-reads) run -0 on here "$launcher" --check connect
     assert_output --partial 'can be protected'
     LD_PRELOAD=$(preload short-reads) run -125 on here "$launcher" --check "$root/build/tests/dial"
