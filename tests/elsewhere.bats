@@ -88,9 +88,8 @@ assert_nothing_gets_through() {
     [ "${BASH_REMATCH[2]}" -lt 1000 ]
 }
 
-# bats test_tags=root,long
+# bats test_tags=root,long,two-processors
 @test "20,000 non-blocking connects under receive packet steering" {
-    [ "$(nproc)" -ge 2 ] || fail 'this test needs two processors'
     set_source_ports 50000
     steer_packets
     run -0 protected attempts --nonblock 50000 20000
@@ -102,10 +101,9 @@ assert_nothing_gets_through() {
     assert_line --regexp '^without a peer [1-9]'
 }
 
-# bats test_tags=root,long
+# bats test_tags=root,long,two-processors
 @test "blocking connects and Fast Open under receive packet steering" {
     local call
-    [ "$(nproc)" -ge 2 ] || fail 'this test needs two processors'
     set_source_ports 50000
     steer_packets
     run -0 protected attempts 50000 20000

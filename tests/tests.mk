@@ -18,8 +18,9 @@ OTHER_TESTS =
 # The promises of the library that a tracer keeps in the same words.
 TRACED_TESTS = $(addprefix tests/,contract.bats elsewhere.bats fastopen.bats ladder.bats lookalikes.bats \
 	processes.bats settings.bats untouched.bats)
-# A few tests need real root: no user namespace has the right to steer packets, say.
-ROOT_TESTS = $(if $(filter 0,$(shell id -u)),,$(comma)!root)
+# A few tests need real root: no user namespace has the right to steer packets, say. To steer them takes
+# another processor.
+ROOT_TESTS = $(if $(filter 0,$(shell id -u)),,$(comma)!root)$(if $(filter 1,$(shell nproc)),$(comma)!two-processors)
 comma = ,
 # GNU parallel would otherwise keep a folder in the user's home.
 BATS = PARALLEL_HOME=$(CURDIR)/build/parallel bats --jobs $(JOBS) --timing

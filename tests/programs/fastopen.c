@@ -105,7 +105,7 @@ int main(int argc, char **argv)
     printf("local: %s\n", endpoint_text(poll_fd.fd, getsockname));
     printf("peer: %s\n", endpoint_text(poll_fd.fd, getpeername));
     printf("state: %s\n", tcp_state_text(poll_fd.fd));
-    must(poll(&poll_fd, 1, 1000), "poll");
+    must(poll(&poll_fd, 1, 10000), "poll");
     size = recv(poll_fd.fd, heard, sizeof heard, MSG_DONTWAIT);
     if (size < 0)
         printf("heard: %s\n", error_name(errno));
