@@ -88,6 +88,8 @@ for bits in 64, 32:
              f"{name}: Go's note behind another, whose description is padded")
         says(GO, new().segment(NOTE, note(b"stapsdt", b"1234", 3, order) + note(b"Go\0\0", b"id", 4, order)),
              f"{name}: Go's note behind another, whose name is padded")
+        says(GO, new().segment(NOTE, note(b"GNU\0", b"12345", 3, order) + note(b"GNU\0", b"1", 1, order)
+                               + note(b"Go\0\0", b"id", 4, order)), f"{name}: Go's note as the third")
         says(STATIC, new().segment(NOTE, note(b"Go\0\0", b"id", 3, order)), f"{name}: another note of Go")
         says(STATIC, new().segment(NOTE, note(b"Go\0\0", b"id", 5, order)), f"{name}: another note of Go")
         says(STATIC, new().segment(NOTE, note(b"Go!\0", b"id", 4, order)), f"{name}: a note of another")
