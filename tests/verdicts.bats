@@ -373,11 +373,15 @@ install_in() { # FOLDER [VARIABLE=VALUE]...
 
 # bats test_tags=root
 @test "a caller that is setuid or setgid itself" {
-    local ids
+    local ids folder
+    folder=$(mktemp -d) # where the other user finds it
+    chmod 755 "$folder"
+    cp "$launcher" "$library" "$folder"
     for ids in 'os.setresuid(65534, 0, 0)' 'os.setresgid(65534, 0, 0)'; do
-        run -125 on here python3 -c "import os, sys; $ids; os.execv(sys.argv[1], sys.argv[1:])" "$launcher" true
+        run -125 on here python3 -c "import os, sys; $ids; os.execv(sys.argv[1], sys.argv[1:])" "$folder/noselfconn" true
         assert_line --partial 'cannot protect a program for a setuid or setgid caller: '
     done
+    rm -rf "$folder"
 }
 
 @test "what a terminal would not show is shown: of a first line, control characters" {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* For LD_PRELOAD: where libnoselfconn is preloaded, too, the call that NO_NETWORK names fails. */
+/* For LD_PRELOAD: where libnoselfconn.so is preloaded, too, the call that NO_NETWORK names fails. */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,7 +12,7 @@ static int fails(const char *call)
     const char *name = getenv("NO_NETWORK"), *preload = getenv("LD_PRELOAD");
 
     return name != NULL && preload != NULL && strcmp(name, call) == 0 &&
-           strstr(preload, "libnoselfconn") != NULL;
+           strstr(preload, "libnoselfconn.so") != NULL;
 }
 
 int bind(int fd, const struct sockaddr *address, socklen_t length)
