@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* For LD_PRELOAD: where libnoselfconn.so is preloaded, too, the call that NO_NETWORK names fails. */
+/* For LD_PRELOAD: beside libnoselfconn.so the call that NO_NETWORK names fails. */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
