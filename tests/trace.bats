@@ -426,7 +426,6 @@ memory_of() { # PROCESS
     rm -rf "$folder"
 }
 
-# bats test_tags=root
 @test "a text without a first line is run by the shell, traced" {
     set_source_ports 50000
     echo "$root/build/static/raw 127.0.0.1 50000" >"$BATS_TEST_TMPDIR/text"
@@ -435,6 +434,7 @@ memory_of() { # PROCESS
     assert_refused
 }
 
+# bats test_tags=root
 @test "a program of an ordinary user that forbids to be looked at is refused its IP connects" {
     server 50100
     local client='
