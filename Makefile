@@ -13,7 +13,8 @@ MANDIR = $(PREFIX)/share/man
 BASHDIR = $(PREFIX)/share/bash-completion/completions
 ZSHDIR = $(PREFIX)/share/zsh/site-functions
 # So that the loader finds the library by its bare name; only root can, and only root needs to.
-LDCONFIG = test "$$(id -u)" -ne 0 || ldconfig
+LDCONFIG = $(AS_ROOT) ldconfig
+AS_ROOT = test "$$(id -u)" -ne 0 ||
 
 CFLAGS = -O2
 WARNINGS = -Wall -Wextra -Wpedantic
@@ -83,7 +84,7 @@ install-library: $(BUILD)/libnoselfconn.so ## install the library alone, of anot
 
 .PHONY: uninstall
 uninstall: ## remove what install put there, and the library from /etc/ld.so.preload
-	$(if $(DESTDIR),,sed 's|@library@|$(LIBDIR)/libnoselfconn.so|' scripts/forget-preload | sh -s remove)
+	$(if $(DESTDIR),,$(AS_ROOT) sed 's|@library@|$(LIBDIR)/libnoselfconn.so|' scripts/forget-preload | sh -s remove)
 	rm -f $(INSTALLED:%=$(DESTDIR)%)
 	$(if $(DESTDIR),,$(LDCONFIG))
 
