@@ -368,6 +368,9 @@ install_in() { # FOLDER [VARIABLE=VALUE]...
         says 'cannot protect a program that lacks a shared library: ' "$folder/needy"
         assert_regex "$stderr" libneeds.so
         LD_LIBRARY_PATH=$folder/aside says_protected "$folder/needy"
+        says_protected env LD_LIBRARY_PATH="$folder/aside" "$folder/needy"
+        LD_LIBRARY_PATH=$folder/aside says 'cannot protect a program that lacks a shared library: ' \
+            env -u LD_LIBRARY_PATH "$folder/needy"
     done
 }
 

@@ -2,7 +2,6 @@
 #include "command.h"
 
 #include <errno.h>
-#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -27,8 +26,7 @@ static bool join(char joined[PATH_MAX], const char *folder, size_t folder_length
     return length < PATH_MAX;
 }
 
-/* A relative name, from another folder. */
-static bool begin_at(char joined[PATH_MAX], const char *folder, const char *name)
+bool command_in_folder(char joined[PATH_MAX], const char *folder, const char *name)
 {
     return name[0] == '/' || folder == NULL ? join(joined, "", 0, name)
                                             : join(joined, folder, strlen(folder), name);
@@ -36,7 +34,7 @@ static bool begin_at(char joined[PATH_MAX], const char *folder, const char *name
 
 static int find_by_name(char found[PATH_MAX], const char *name, const char *folder)
 {
-    if (!begin_at(found, folder, name))
+    if (!command_in_folder(found, folder, name))
         return ENAMETOOLONG;
     if (access(found, F_OK) != 0)
         return ENOENT;
@@ -57,7 +55,7 @@ int command_find(char found[PATH_MAX], const char *name, const char *path, const
     for (;;) { /* an empty entry, at the end, too, is the current folder */
         size_t length = strcspn(path, ":");
         if (join(in_folder, length > 0 ? path : ".", length > 0 ? length : 1, name) &&
-            begin_at(candidate, folder, in_folder) && is_file(candidate)) {
+            command_in_folder(candidate, folder, in_folder) && is_file(candidate)) {
             bool executable = access(candidate, X_OK) == 0;
             if (executable || error == ENOENT)
                 memcpy(found, candidate, PATH_MAX);

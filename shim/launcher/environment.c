@@ -8,9 +8,10 @@
 #include <stdio.h>
 #include <string.h>
 
+/* `name` ends with its end, or with '='. */
 static bool is_entry_of(const char *entry, const char *name)
 {
-    size_t length = strlen(name);
+    size_t length = strcspn(name, "=");
 
     return strncmp(entry, name, length) == 0 && entry[length] == '=';
 }
@@ -32,10 +33,12 @@ static char *new_entry(const char *name, const char *value)
     return entry;
 }
 
-char **environment_with(char *const *environment, const char *name, const char *value)
+/* In the place of the first entry of that name, or at the end; NULL only leaves out those that
+ * there are. */
+static char **replace(char *const *environment, const char *name, char *entry)
 {
     size_t count = 0, used = 0;
-    char **changed, *entry = new_entry(name, value);
+    char **changed;
 
     while (environment[count] != NULL)
         count++;
@@ -52,4 +55,19 @@ char **environment_with(char *const *environment, const char *name, const char *
         changed[used++] = entry;
     changed[used] = NULL;
     return changed;
+}
+
+char **environment_with(char *const *environment, const char *name, const char *value)
+{
+    return replace(environment, name, new_entry(name, value));
+}
+
+char **environment_with_entry(char *const *environment, const char *entry)
+{
+    return replace(environment, entry, (char *)entry);
+}
+
+char **environment_without(char *const *environment, const char *name)
+{
+    return replace(environment, name, NULL);
 }

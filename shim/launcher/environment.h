@@ -12,4 +12,10 @@ const char *environment_get(char *const *environment, const char *name);
  * end. NAME and VALUE are copied, the other entries are not. */
 char **environment_with(char *const *environment, const char *name, const char *value);
 
+/* The same with an entry NAME=VALUE, which is not copied. */
+char **environment_with_entry(char *const *environment, const char *entry);
+
+/* Returns a new environment without NAME. */
+char **environment_without(char *const *environment, const char *name);
+
 #endif

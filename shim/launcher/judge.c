@@ -36,11 +36,13 @@ static const char trace_or_force[] = TRACED "To run it unprotected: --force";
 struct inquiry {
     struct judgement *judgement;
     const struct launch *launch;
-    const char *search; /* PATH, by which env looks for commands */
     int scripts;
-    /* What is to be judged now: a file, and its arguments with its name first. */
+    /* What is to be judged now: a file, its arguments with its name first, the environment that it
+     * gets, and the folder where it runs (NULL: this one). */
     const char *path;
     const char *const *arguments;
+    char *const *environment;
+    const char *folder;
     bool is_over;
 };
 
@@ -178,7 +180,7 @@ static void judge_by_loader(struct inquiry *inquiry, const char *path, const str
                  "others than root, and is not asked",
                  path, elf->interpreter);
     } else {
-        loader_ask(&answer, elf->interpreter, path, preload, launch->environment);
+        loader_ask(&answer, elf->interpreter, path, preload, inquiry->environment);
         judge_answer(inquiry, path, elf, &answer);
     }
 }
@@ -262,16 +264,16 @@ static void show(char *shown, size_t size, const char *text)
     shown[used] = '\0';
 }
 
-/* A script is judged by its interpreter. A relative name begins at the current folder: the kernel
- * knows no PATH. */
+/* A script is judged by its interpreter. A relative name begins at the folder where it runs: the
+ * kernel knows no PATH. */
 static void judge_script(struct inquiry *inquiry, const char *path, const struct script *script)
 {
     const char **arguments = allocate(4 * sizeof *arguments);
     size_t count = 0;
-    char shown[4 * SCRIPT_LINE];
+    char shown[4 * SCRIPT_LINE], *interpreter = allocate(PATH_MAX);
 
     arguments[count++] = script->interpreter;
-    if (script->argument[0] != '\0')
+    if (script->has_argument)
         arguments[count++] = script->argument;
     arguments[count++] = path;
     arguments[count] = NULL;
@@ -279,28 +281,48 @@ static void judge_script(struct inquiry *inquiry, const char *path, const struct
     if (++inquiry->scripts > MOST_SCRIPTS) {
         conclude(inquiry, NOT_PROTECTED, "Name a program in its first line.",
                  "cannot protect a script whose interpreters are scripts without end: %s", path);
-    } else if (access(script->interpreter, F_OK) != 0) {
+    } else if (!command_in_folder(interpreter, inquiry->folder, script->interpreter) ||
+               access(interpreter, F_OK) != 0) {
         conclude(inquiry, NOT_PROTECTED,
                  strchr(script->interpreter, '\r') != NULL
                      ? "Its lines end with a carriage return (\\r): remove those."
                      : "Install it.",
                  "cannot protect a script whose interpreter is missing: %s: #!%s", path, shown);
-    } else if (access(script->interpreter, X_OK) != 0) {
+    } else if (access(interpreter, X_OK) != 0) {
         conclude(inquiry, NOT_PROTECTED, "Name a program in its first line.",
                  "not an executable file: %s, the interpreter of %s", shown, path);
         inquiry->judgement->status = EXIT_NOT_EXECUTABLE;
     } else {
-        go_on(inquiry, script->interpreter, arguments);
+        go_on(inquiry, interpreter, arguments);
     }
+}
+
+/* The environment of the command that env runs. */
+static char *const *environment_by(const struct env *env, char *const *environment)
+{
+    static char *const empty[] = {NULL};
+
+    if (env->begins_empty)
+        environment = empty;
+    for (size_t i = 0; i < env->unset_count; i++)
+        environment = environment_without(environment, env->unset[i]);
+    for (size_t i = 0; i < env->setting_count; i++)
+        environment = environment_with_entry(environment, env->settings[i]);
+    return environment;
 }
 
 /* env(1) hands the environment on, unless it is told not to. */
 static void judge_env(struct inquiry *inquiry, const char *path, int fd, const struct elf *elf)
 {
     struct env *env = allocate(sizeof *env);
-    char *found = allocate(PATH_MAX);
+    char *found = allocate(PATH_MAX), *folder = allocate(PATH_MAX);
+    const char *preload = environment_get(inquiry->environment, "LD_PRELOAD");
+    enum env_result result = env_read(env, inquiry->arguments + 1);
 
-    switch (env_read(env, inquiry->arguments + 1)) {
+    if (result == ENV_RUNS && env->folder != NULL &&
+        !command_in_folder(folder, inquiry->folder, env->folder))
+        result = ENV_UNCLEAR;
+    switch (result) {
     case ENV_NO_COMMAND: judge_elf(inquiry, path, fd, elf); return;
     case ENV_UNCLEAR:
         conclude(inquiry, CANNOT_TELL,
@@ -308,23 +330,24 @@ static void judge_env(struct inquiry *inquiry, const char *path, int fd, const s
                  "cannot tell what env runs: its options are not all known here, or depend on "
                  "variables");
         return;
-    case ENV_DROPS:
+    case ENV_RUNS: break;
+    }
+    inquiry->environment = environment_by(env, inquiry->environment);
+    if (env->folder != NULL)
+        inquiry->folder = folder;
+    if (environment_get(inquiry->environment, "LD_PRELOAD") != preload) /* the very same entry */
         conclude(inquiry, NOT_PROTECTED,
                  TRACED "Or put noselfconn after env: env ... noselfconn COMMAND",
                  inquiry->scripts > 0
                      ? "cannot protect a script whose first line empties the environment of %s"
                      : "cannot protect what env runs without this LD_PRELOAD: %s",
-                 env->command);
-        return;
-    case ENV_RUNS: break;
-    }
-    if (env->path != NULL)
-        inquiry->search = env->path;
-    if (command_find(found, env->command, inquiry->search, env->folder) != 0)
+                 env->arguments[0]);
+    else if (command_find(found, env->arguments[0], environment_get(inquiry->environment, "PATH"),
+                          inquiry->folder) != 0)
         conclude(inquiry, NOT_PROTECTED, "Install it.", "cannot protect a %s: %s",
                  inquiry->scripts > 0 ? "script whose interpreter is missing"
                                       : "command that env does not find",
-                 env->command);
+                 env->arguments[0]);
     else
         go_on(inquiry, found, env->arguments);
 }
@@ -411,11 +434,12 @@ static void judge_file(struct inquiry *inquiry, const char *path)
 void judge(struct judgement *judgement, const struct launch *launch, const char *path,
            const char *const *arguments)
 {
-    struct inquiry inquiry = {.judgement = judgement,
-                              .launch = launch,
-                              .search = environment_get(launch->environment, "PATH"),
-                              .path = path,
-                              .arguments = arguments};
+    struct inquiry inquiry = {
+        .judgement = judgement,
+        .launch = launch,
+        .path = path,
+        .arguments = arguments,
+        .environment = environment_with(launch->environment, "LD_PRELOAD", launch->library)};
 
     *judgement = (struct judgement){.verdict = CANNOT_TELL};
     while (!inquiry.is_over)

@@ -8,30 +8,51 @@ static bool is_blank(char c)
     return c == ' ' || c == '\t';
 }
 
+/* The first character from `at` to `last` that is not blank, or the one behind `last`. */
+static const char *skip_blanks(const char *at, const char *last)
+{
+    while (at <= last && is_blank(*at))
+        at++;
+    return at;
+}
+
+/* The blank or the null behind a name, or the character behind `last`. */
+static const char *skip_name(const char *at, const char *last)
+{
+    while (at <= last && !is_blank(*at) && *at != '\0')
+        at++;
+    return at;
+}
+
+/* Step by step as load_script() of Linux 5.1 and later. */
 enum script_result script_read(struct script *script, const char *head, size_t size)
 {
-    const char *line = head + 2, *end, *limit = head + (size < SCRIPT_LINE ? size : SCRIPT_LINE);
-    const char *name, *name_end;
+    char line[SCRIPT_LINE] = {0};
+    const char *const last = line + SCRIPT_LINE - 1;
+    const char *end, *name, *name_end, *argument;
 
-    if (size < 2 || head[0] != '#' || head[1] != '!')
+    memcpy(line, head, size < SCRIPT_LINE ? size : SCRIPT_LINE);
+    if (line[0] != '#' || line[1] != '!')
         return SCRIPT_NONE;
-    end = memchr(line, '\n', (size_t)(limit - line));
-    if (end == NULL)
-        end = limit;
-    for (name = line; name < end && is_blank(*name); name++)
-        ;
-    for (name_end = name; name_end < end && !is_blank(*name_end) && *name_end != '\0'; name_end++)
-        ;
-    /* If the name goes on beyond what the kernel reads, it does not run it (load_script). */
-    if (name == name_end || (name_end == limit && size >= SCRIPT_LINE))
-        return SCRIPT_BROKEN;
-    while (end > name_end && (is_blank(end[-1]) || end[-1] == '\0'))
+    end = memchr(line, '\n', sizeof line);
+    if (end == NULL) {
+        end = last;
+        if (skip_name(skip_blanks(line + 2, last), last) > last)
+            return SCRIPT_BROKEN; /* the name may go on */
+    }
+    while (is_blank(end[-1]))
         end--;
-    *script = (struct script){0};
-    memcpy(script->interpreter, name, (size_t)(name_end - name));
-    for (name = name_end; name < end && is_blank(*name); name++)
-        ;
-    memcpy(script->argument, name, (size_t)(end - name));
+    name = skip_blanks(line + 2, end);
+    if (name >= end || *name == '\0')
+        return SCRIPT_BROKEN;
+    *script = (struct script){.has_argument = false};
+    name_end = skip_name(name, end);
+    if (name_end <= end && *name_end != '\0') {
+        argument = skip_blanks(name_end, end);
+        script->has_argument = argument <= end;
+        memcpy(script->argument, argument, script->has_argument ? (size_t)(end - argument) : 0);
+    }
+    memcpy(script->interpreter, name, (size_t)((name_end < end ? name_end : end) - name));
     return SCRIPT_READ;
 }
 
@@ -155,24 +176,25 @@ static const char *long_option_value(struct words *words, size_t *at, const char
     return *word == '\0' ? option_value(words, at, "") : NULL;
 }
 
-static bool is_assignment_of(const char *word, const char *name)
+static void add_unset(struct env *env, const char *name)
 {
-    return starts_with(word, name) && word[strlen(name)] == '=';
+    env->unset[env->unset_count++] = name; /* each is of a word, so there is room */
 }
 
 /* One word of short options. Returns false where one is not known. */
-static bool read_short_options(struct words *words, size_t *at, bool *drops)
+static bool read_short_options(struct words *words, size_t *at)
 {
     const char *value;
 
     for (const char *option = words->env->words[*at] + 1; *option != '\0'; option++) {
         switch (*option) {
-        case 'i': *drops = true; continue;
+        case 'i': words->env->begins_empty = true; continue;
         case 'v': continue;
         case '0': return false; /* with a command it is a mistake */
         case 'u':
             value = option_value(words, at, option + 1);
-            *drops = *drops || (value != NULL && strcmp(value, "LD_PRELOAD") == 0);
+            if (value != NULL)
+                add_unset(words->env, value);
             return value != NULL;
         case 'C':
             value = option_value(words, at, option + 1);
@@ -190,12 +212,12 @@ static bool read_short_options(struct words *words, size_t *at, bool *drops)
     return true;
 }
 
-static bool read_long_option(struct words *words, size_t *at, bool *drops)
+static bool read_long_option(struct words *words, size_t *at)
 {
     const char *word = words->env->words[*at], *value;
 
     if (strcmp(word, "--ignore-environment") == 0) {
-        *drops = true;
+        words->env->begins_empty = true;
         return true;
     }
     if (strcmp(word, "--debug") == 0 || starts_with(word, "--block-signal") ||
@@ -203,7 +225,7 @@ static bool read_long_option(struct words *words, size_t *at, bool *drops)
         strcmp(word, "--list-signal-handling") == 0)
         return true;
     if ((value = long_option_value(words, at, "--unset")) != NULL) {
-        *drops = *drops || strcmp(value, "LD_PRELOAD") == 0;
+        add_unset(words->env, value);
         return true;
     }
     if ((value = long_option_value(words, at, "--chdir")) != NULL) {
@@ -221,36 +243,32 @@ static bool read_long_option(struct words *words, size_t *at, bool *drops)
 enum env_result env_read(struct env *env, const char *const *arguments)
 {
     struct words words = {.env = env};
-    bool drops = false;
     size_t at;
 
     *env = (struct env){0};
     for (; *arguments != NULL; arguments++)
         add_word(&words, *arguments);
-    for (at = 0; at < words.count && env->words[at][0] == '-'; at++) {
+    for (at = 0; at < words.count && env->words[at][0] == '-' && env->words[at][1] != '\0'; at++) {
         const char *word = env->words[at];
 
         if (strcmp(word, "--") == 0) {
             at++;
             break;
         }
-        if (word[1] == '\0')
-            drops = true; /* a lone - is -i */
-        else if (!(word[1] == '-' ? read_long_option(&words, &at, &drops)
-                                  : read_short_options(&words, &at, &drops)))
+        if (!(word[1] == '-' ? read_long_option(&words, &at) : read_short_options(&words, &at)))
             return ENV_UNCLEAR;
     }
-    for (; at < words.count && strchr(env->words[at], '=') != NULL; at++) {
-        if (is_assignment_of(env->words[at], "LD_PRELOAD"))
-            drops = true;
-        if (is_assignment_of(env->words[at], "PATH"))
-            env->path = env->words[at] + strlen("PATH=");
+    if (at < words.count && strcmp(env->words[at], "-") == 0) { /* -i, and the last option */
+        env->begins_empty = true;
+        at++;
     }
+    env->settings = env->words + at;
+    for (; at < words.count && strchr(env->words[at], '=') != NULL; at++)
+        env->setting_count++;
     if (words.overflow)
         return ENV_UNCLEAR;
     if (at == words.count)
         return ENV_NO_COMMAND;
-    env->command = env->words[at];
     env->arguments = env->words + at;
-    return drops ? ENV_DROPS : ENV_RUNS;
+    return ENV_RUNS;
 }

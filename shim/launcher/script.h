@@ -11,7 +11,8 @@ enum { SCRIPT_LINE = 256 }; /* the kernel looks at this many bytes of a script (
 
 struct script {
     char interpreter[SCRIPT_LINE];
-    char argument[SCRIPT_LINE]; /* all that follows; empty where nothing does */
+    bool has_argument;
+    char argument[SCRIPT_LINE]; /* all that follows, as one; it may be empty */
 };
 
 enum script_result {
@@ -25,8 +26,7 @@ enum script_result {
 enum script_result script_read(struct script *script, const char *head, size_t size);
 
 enum env_result {
-    ENV_RUNS,    /* a command, with the environment that env was given */
-    ENV_DROPS,   /* a command, without LD_PRELOAD, or with another one */
+    ENV_RUNS,    /* a command */
     ENV_UNCLEAR, /* options that are not known here */
     ENV_NO_COMMAND,
 };
@@ -35,12 +35,16 @@ enum { ENV_WORDS = 64 };
 
 /* What env(1) does with its arguments (GNU coreutils, BusyBox). */
 struct env {
-    const char *command; /* for ENV_RUNS: its name, in words below or in the arguments; and what */
-    const char **arguments; /* it is given: NULL-terminated, `command` first */
-    const char *path;       /* the PATH by which it is looked for, NULL: that of env itself */
+    const char **arguments; /* for ENV_RUNS: the command, NULL-terminated, its name first */
     const char *folder;     /* where env changes to before, NULL: nowhere */
-    const char *words[ENV_WORDS];
-    char text[4096]; /* what words of a split string point to */
+    /* The environment of the command: that of env, or an empty one, without these names, and with
+     * these settings (NAME=VALUE). */
+    bool begins_empty;
+    size_t unset_count, setting_count;
+    const char *unset[ENV_WORDS];
+    const char **settings;
+    const char *words[ENV_WORDS]; /* what the pointers above lead to */
+    char text[4096];              /* what words of a split string point to */
 };
 
 /* `arguments` are env's without its name, NULL-terminated. Where one of them is a string to split

@@ -43,9 +43,10 @@ static void read_as_env(const char *argument)
     static struct env env;
     enum env_result result = env_read(&env, arguments);
 
-    if (result == ENV_RUNS || result == ENV_DROPS) {
+    if (result == ENV_RUNS) {
         size_t count = 0;
-        require(env.command == env.arguments[0], "the command comes first");
+        require(env.unset_count + env.setting_count < ENV_WORDS, "each is of a word");
+        require(env.settings + env.setting_count == env.arguments, "the command comes last");
         while (env.arguments[count] != NULL)
             count += strlen(env.arguments[count]) < sizeof env.text;
         require(count <= ENV_WORDS, "the words end");
