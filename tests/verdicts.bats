@@ -175,7 +175,7 @@ executable() { # NAME [LINE]...: in the test's folder
 
 @test "a name that is too long, an empty name, and a command without PATH" {
     run -126 "$launcher" "/$(printf '%05000d' 0)"
-    assert_output --partial 'the name is too long'
+    assert_output --partial 'File name too long'
     run -127 "$launcher" ''
     run -0 env -u PATH "$launcher" true
     PATH=/nonexistent run -127 "$launcher" true

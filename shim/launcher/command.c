@@ -37,7 +37,7 @@ static int find_by_name(char found[PATH_MAX], const char *name, const char *fold
     if (!command_in_folder(found, folder, name))
         return ENAMETOOLONG;
     if (access(found, F_OK) != 0)
-        return ENOENT;
+        return errno;
     return is_file(found) && access(found, X_OK) == 0 ? 0 : EACCES;
 }
 
@@ -54,15 +54,15 @@ int command_find(char found[PATH_MAX], const char *name, const char *path, const
         path = default_path;
     for (;;) { /* an empty entry, at the end, too, is the current folder */
         size_t length = strcspn(path, ":");
-        if (join(in_folder, length > 0 ? path : ".", length > 0 ? length : 1, name) &&
-            command_in_folder(candidate, folder, in_folder) && is_file(candidate)) {
-            bool executable = access(candidate, X_OK) == 0;
-            if (executable || error == ENOENT)
-                memcpy(found, candidate, PATH_MAX);
-            if (executable)
-                return 0;
-            error = EACCES;
+        int outcome = join(in_folder, length > 0 ? path : ".", length > 0 ? length : 1, name)
+                          ? find_by_name(candidate, in_folder, folder)
+                          : ENAMETOOLONG;
+        if (outcome == 0 || (outcome == EACCES && error == ENOENT)) {
+            memcpy(found, candidate, PATH_MAX);
+            error = outcome;
         }
+        if (outcome == 0)
+            return 0;
         if (path[length] == '\0')
             return error;
         path += length + 1;

@@ -10,7 +10,7 @@
  * `folder`, where that is not NULL.
  *
  * Returns 0; ENOENT; EACCES where there is such a file, but not one that can be executed, with the
- * first of those in `found`; or ENAMETOOLONG. */
+ * first of those in `found`; or, for a name with a slash, what else stat(2) says. */
 int command_find(char found[PATH_MAX], const char *name, const char *path, const char *folder);
 
 /* A name that is meant in `folder` (NULL: here), as it is from here. Returns false where that is

@@ -239,11 +239,13 @@ __attribute__((noreturn)) static void run(const char *path, char **arguments, bo
 
 static void find_or_fail(char found[PATH_MAX], const char *name)
 {
-    switch (command_find(found, name, environment_get(environ, "PATH"), NULL)) {
+    int error = command_find(found, name, environment_get(environ, "PATH"), NULL);
+
+    switch (error) {
     case 0: return;
+    case ENOENT: fail(EXIT_NOT_FOUND, NULL, "command not found: %s", name);
     case EACCES: fail(EXIT_NOT_EXECUTABLE, NULL, "not an executable file: %s", found);
-    case ENAMETOOLONG: fail(EXIT_NOT_EXECUTABLE, NULL, "the name is too long: %s", name);
-    default: fail(EXIT_NOT_FOUND, NULL, "command not found: %s", name);
+    default: fail(EXIT_NOT_EXECUTABLE, NULL, "cannot run %s: %s", name, strerror(error));
     }
 }
 
