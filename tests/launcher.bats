@@ -57,6 +57,35 @@ checkout() { # FOLDER [with-library]
     assert_output "$library:$empty"
 }
 
+# None of these is there: the loader says so, and goes on without it.
+@test "LD_PRELOAD: each entry once and in its order, the library first, and before it only AddressSanitizer" {
+    local before after
+    while IFS='|' read -r before after; do
+        before=${before//LIBRARY/$library} after=${after//LIBRARY/$library}
+        LD_PRELOAD=$before run -0 --separate-stderr "$launcher" printenv LD_PRELOAD
+        assert_equal "$before|$output" "$before|$after"
+    done <<'END'
+|LIBRARY
+:|LIBRARY
+a.so|LIBRARY:a.so
+a.so b.so|LIBRARY:a.so:b.so
+a.so:b.so|LIBRARY:a.so:b.so
+ a.so :: b.so: |LIBRARY:a.so:b.so
+a.so:LIBRARY:b.so|LIBRARY:a.so:b.so
+LIBRARY LIBRARY|LIBRARY
+LIBRARYx|LIBRARY:LIBRARYx
+xLIBRARY|LIBRARY:xLIBRARY
+/libnoselfconn.so|LIBRARY:/libnoselfconn.so
+b.so libasan.so.99 a.so|libasan.so.99:LIBRARY:b.so:a.so
+b.so:/none/libasan.so|/none/libasan.so:LIBRARY:b.so
+libasan.so.99:/none/libasan.so.6|libasan.so.99:/none/libasan.so.6:LIBRARY
+libasan.s|LIBRARY:libasan.s
+x.so xlibasan.so|LIBRARY:x.so:xlibasan.so
+none/libasan.so/x|LIBRARY:none/libasan.so/x
+none/libasan.so|none/libasan.so:LIBRARY
+END
+}
+
 @test "called by itself, it adds the library once" {
     run -0 "$launcher" "$launcher" "$launcher" printenv LD_PRELOAD
     assert_output "$library"

@@ -380,7 +380,7 @@ static void judge_open_file(struct inquiry *inquiry, const char *path, int fd)
 {
     struct script *script = allocate(sizeof *script);
     struct elf *elf = allocate(sizeof *elf);
-    char head[SCRIPT_LINE];
+    char head[SCRIPT_LINE] = "";
     ssize_t size = pread(fd, head, sizeof head, 0);
     const struct wrapper *wrapper;
 
@@ -407,7 +407,7 @@ static void judge_open_file(struct inquiry *inquiry, const char *path, int fd)
         return;
     case ELF_NONE: break;
     }
-    switch (size < 0 ? SCRIPT_BROKEN : script_read(script, head, (size_t)size)) {
+    switch (size < 0 ? SCRIPT_BROKEN : script_read(script, head)) {
     case SCRIPT_READ: judge_script(inquiry, path, script); return;
     case SCRIPT_BROKEN:
         conclude(inquiry, NOT_PROTECTED, "Name one in its first line, after #!",

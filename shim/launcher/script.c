@@ -25,16 +25,14 @@ static const char *skip_name(const char *at, const char *last)
 }
 
 /* Step by step as load_script() of Linux 5.1 and later. */
-enum script_result script_read(struct script *script, const char *head, size_t size)
+enum script_result script_read(struct script *script, const char line[SCRIPT_LINE])
 {
-    char line[SCRIPT_LINE] = {0};
     const char *const last = line + SCRIPT_LINE - 1;
     const char *end, *name, *name_end, *argument;
 
-    memcpy(line, head, size < SCRIPT_LINE ? size : SCRIPT_LINE);
     if (line[0] != '#' || line[1] != '!')
         return SCRIPT_NONE;
-    end = memchr(line, '\n', sizeof line);
+    end = memchr(line, '\n', SCRIPT_LINE);
     if (end == NULL) {
         end = last;
         if (skip_name(skip_blanks(line + 2, last), last) > last)

@@ -21,9 +21,9 @@ enum script_result {
     SCRIPT_BROKEN, /* one whose interpreter has no name, or one that is too long */
 };
 
-/* Reads the first line from the `size` bytes at the head of a file, of which the kernel sees no
- * more than SCRIPT_LINE (load_script). */
-enum script_result script_read(struct script *script, const char *head, size_t size);
+/* Reads the first line from the head of a file as the kernel has it: filled up with null bytes
+ * where the file is shorter. */
+enum script_result script_read(struct script *script, const char line[SCRIPT_LINE]);
 
 enum env_result {
     ENV_RUNS,    /* a command */

@@ -56,8 +56,10 @@ static void read_as_env(const char *argument)
 static void read_as_script(const uint8_t *data, size_t size)
 {
     struct script script;
+    char line[SCRIPT_LINE] = "";
 
-    if (script_read(&script, (const char *)data, size) != SCRIPT_READ)
+    memcpy(line, data, size < sizeof line ? size : sizeof line);
+    if (script_read(&script, line) != SCRIPT_READ)
         return;
     require(script.interpreter[0] != '\0', "an interpreter has a name");
     require(strlen(script.interpreter) + strlen(script.argument) < SCRIPT_LINE, "on one line");
