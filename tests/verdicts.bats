@@ -133,14 +133,21 @@ executable() { # NAME [LINE]...: in the test's folder
         run -125 --separate-stderr "$launcher" env -S "$line"
         assert_regex "$stderr" '^noselfconn: cannot tell what env runs: '
     done
-    # More words than it reads, and longer ones.
-    run -125 "$launcher" env -S "$(printf 'A=%d ' {1..100}) python3"
-    assert_output --partial 'cannot tell what env runs: '
-    run -125 "$launcher" env -S "A=$(printf '%05000d' 0) python3"
-    assert_output --partial 'cannot tell what env runs: '
+    # As many words as it reads, and as long ones; and one more.
+    says_protected env -S "$(printf 'A=%d ' {1..61}) python3"
+    says 'cannot tell what env runs: ' env -S "$(printf 'A=%d ' {1..62}) python3"
+    says 'cannot tell what env runs: ' env -S "$(printf 'A=%d ' {1..200}) python3"
+    says_protected env -S "A=$(printf '%04084d' 0) python3"
+    says 'cannot tell what env runs: ' env -S "A=$(printf '%04085d' 0) python3"
+    says 'cannot tell what env runs: ' env -S "A=$(printf '%09000d' 0) python3"
     # shellcheck disable=SC2046 # many words
-    run -125 "$launcher" env $(printf 'A=%d ' {1..100}) python3
-    assert_output --partial 'cannot tell what env runs: '
+    says_protected env $(printf 'A=%d ' {1..62}) python3
+    # shellcheck disable=SC2046 # many words
+    says 'cannot tell what env runs: ' env $(printf 'A=%d ' {1..63}) python3
+    # shellcheck disable=SC2046 # many words
+    says 'cannot tell what env runs: ' env $(printf 'A=%d ' {1..200}) python3
+    # shellcheck disable=SC2046 # many words
+    says 'cannot tell what env runs: ' env -S 'A=1 python3' $(printf 'A=%d ' {1..62})
 }
 
 @test "the first line is read as far as the kernel reads it" {

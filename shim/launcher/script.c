@@ -27,7 +27,7 @@ static const char *skip_name(const char *at, const char *last)
 /* Step by step as load_script() of Linux 5.1 and later. */
 enum script_result script_read(struct script *script, const char line[SCRIPT_LINE])
 {
-    const char *const last = line + SCRIPT_LINE - 1;
+    const char *const last = &line[SCRIPT_LINE - 1];
     const char *end, *name, *name_end, *argument;
 
     if (line[0] != '#' || line[1] != '!')
