@@ -297,12 +297,68 @@ END
     says_protected runuser -- nobody -l
 }
 
+# Known by their names: each is a copy of another program here.
+@test "every program that is known not to hand on the preload, with and without the options that make it one" {
+    local command verdict why remedy
+    cd "$BATS_TEST_TMPDIR" || return
+    while IFS='|' read -r command verdict why remedy; do
+        cp "$(type -P true)" "${command%% *}"
+        # shellcheck disable=SC2086 # several words
+        run "$launcher" --check ./$command
+        if [ "$verdict" = protected ]; then
+            assert_output --regexp "^can be protected: ./${command%% *}, in "
+        else
+            assert_output "noselfconn: $verdict ./${command%% *} runs: $why"$'\n'"$remedy"
+        fi
+    done <<'END'
+sudo true|cannot protect what|it empties the environment|Put noselfconn after it: sudo noselfconn COMMAND
+doas|cannot protect what|it empties the environment|Put noselfconn after it: doas noselfconn COMMAND
+pkexec true|cannot protect what|it empties the environment|Put noselfconn after it: pkexec noselfconn COMMAND
+su -|cannot protect what|a login empties the environment|Put noselfconn after it: su - USER -c 'noselfconn COMMAND'
+su root -l|cannot protect what|a login empties the environment|Put noselfconn after it: su - USER -c 'noselfconn COMMAND'
+su --login root|cannot protect what|a login empties the environment|Put noselfconn after it: su - USER -c 'noselfconn COMMAND'
+su root -c true|protected
+su root --logi|protected
+su root -lx|protected
+su|protected
+su root -- -l|protected
+runuser -|cannot protect what|a login empties the environment|Put noselfconn after it: runuser - USER -c 'noselfconn COMMAND'
+runuser -u root true|protected
+setpriv --reset-env true|cannot protect what|--reset-env empties the environment|Put noselfconn after it: setpriv ... noselfconn COMMAND
+setpriv --reset-en true|protected
+setpriv --no-new-privs true|protected
+systemd-run true|cannot protect what|the service manager starts it, with an environment of its own|Put noselfconn after it: systemd-run ... noselfconn COMMAND
+chroot / true|cannot tell about what|it finds the library only where the new root has it, too|Install it there, and put noselfconn after it: chroot FOLDER noselfconn COMMAND
+sud|protected
+sudox|protected
+END
+}
+
 @test "a loader that is called with a program, and static programs that start others: cannot tell" {
-    local loader
+    local loader name
+    cd "$BATS_TEST_TMPDIR" || return
     loader=$(readelf --program-headers "$root/build/tests/connect" | sed -n 's/.*interpreter: \(.*\)]/\1/p')
     says 'cannot tell whether this can be protected: .*: it is a loader' "$loader" "$root/build/tests/connect"
-    cp "$root/build/tests/connect-static" "$BATS_TEST_TMPDIR/gosu"
-    says 'cannot tell whether this can be protected: .*: it is statically linked, but may start' "$BATS_TEST_TMPDIR/gosu" nobody true
+    for name in ld.so ld-musl-x86_64.so.1; do
+        cp "$loader" "$name"
+        says 'cannot tell whether this can be protected: .*: it is a loader' "./$name" true
+    done
+    for name in lx.so xld.so ldd program; do
+        cp "$loader" "$name"
+        says 'cannot protect a statically linked program: ' "./$name" true
+    done
+    cp "$root/build/tests/connect-static" ld.so
+    says 'cannot protect a statically linked program: ' ./ld.so true
+    for name in busybox toybox gosu su-exec tini-static dumb-init; do
+        cp "$root/build/tests/connect-static" "$name"
+        says 'cannot tell whether this can be protected: .*: it is statically linked, but may start' "./$name" nobody true
+        cp "$root/build/tests/dial-static" "$name"
+        says 'cannot tell whether this can be protected: .*: it is statically linked, but may start' "./$name" nobody true
+    done
+    cp "$root/build/tests/connect-static" busyboxes
+    says 'cannot protect a statically linked program: ' ./busyboxes true
+    cp "$root/build/tests/dial-static" dial
+    says 'cannot protect a Go program: ' ./dial true
 }
 
 @test "no_new_privs: then a setuid program has no more rights, and is protected" {
