@@ -256,6 +256,13 @@ executable() { # NAME [LINE]...: in the test's folder
     printf 'disabled\ninterpreter /bin/cat\nflags: \noffset 0\nmagic 6f6666\n' >"$list/off"
     printf 'enabled\ninterpreter /bin/cat\nflags: \nextension .text\n' >"$list/name"
     printf 'enabled\ninterpreter /bin/cat\nflags: \noffset 250\nmagic 0102030405060708\n' >"$list/far"
+    printf 'enabled\ninterpreter /bin/cat\nflags: \noffset 248\nmagic 1112131415161718\n' >"$list/edge"
+    printf 'enabled\ninterpreter /bin/cat\nflags: \noffset 0\nmagic %0512x\nmask %0510xff\n' 65 0 >"$list/long"
+    for name in {1..40}; do
+        printf 'disabled\noffset 0\nmagic 00\n' >"$list/$name"
+    done
+    printf 'enabled\noffset 257\nmagic 00\nmask 00\n' >"$list/beyond"
+    printf 'enabled\noffset 18446744073709551615\nmagic 00\nmask 00\n' >"$list/outside"
     printf 'enabled\noffset 0\nmagic 737461747573\n' >"$list/status"
     printf 'enabled\noffset 0\nmagic 7265676973746572\n' >"$list/register"
     ln -s /nonexistent "$list/gone"
@@ -269,19 +276,30 @@ executable() { # NAME [LINE]...: in the test's folder
     executable file.text ':'
     executable file.textual ':'
     executable text ':'
+    printf ':%247s\x11\x12\x13\x14\x15\x16\x17\x18' '' >"$BATS_TEST_TMPDIR/edge"
+    printf ':%246s\x11\x12\x13\x14\x15\x16\x17\x18\x18' '' >"$BATS_TEST_TMPDIR/before-edge"
+    printf ':%247s\x10\x12\x13\x14\x15\x16\x17\x18' '' >"$BATS_TEST_TMPDIR/edge-otherwise"
+    printf ':%254sA' '' >"$BATS_TEST_TMPDIR/long"
+    printf ':%254sB' '' >"$BATS_TEST_TMPDIR/long-otherwise"
+    chmod +x "$BATS_TEST_TMPDIR"/{edge,before-edge,edge-otherwise,long,long-otherwise}
     printf ': 0@`' >"$BATS_TEST_TMPDIR/masked"
     printf ': \x2f\x40\x4f\x60' >"$BATS_TEST_TMPDIR/not-masked"
     printf ': \x20\xf0\x4f\x60' >"$BATS_TEST_TMPDIR/masked-otherwise"
     while read -r name expected; do
         # shellcheck disable=SC2016 # for the inner shell
         run --separate-stderr on here unshare --user --map-root-user --mount sh -c \
-            'mount --bind "$0" /proc/sys/fs/binfmt_misc && exec "$@"' "$list" "$launcher" --check "$BATS_TEST_TMPDIR/$name"
+            'ulimit -n 20; mount --bind "$0" /proc/sys/fs/binfmt_misc && exec "$@"' "$list" "$launcher" --check "$BATS_TEST_TMPDIR/$name"
         assert_equal "$name: ${output%%:*}${stderr%% whether*}" "$name: $expected"
     done <<'END'
 masked can be protected
 masked-otherwise noselfconn: cannot tell
 not-masked can be protected
 off can be protected
+edge noselfconn: cannot tell
+before-edge can be protected
+edge-otherwise can be protected
+long noselfconn: cannot tell
+long-otherwise can be protected
 short can be protected
 status can be protected
 register can be protected

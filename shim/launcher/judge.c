@@ -363,7 +363,7 @@ static void judge_other(struct inquiry *inquiry, const char *path, const char *h
         inquiry->judgement->is_text = memchr(head, '\0', size) == NULL;
         return;
     }
-    if (memchr(head, '\0', size) != NULL || wrapper_has_binfmt(path, head, size)) {
+    if (memchr(head, '\0', size) != NULL || wrapper_has_binfmt(path, head)) {
         conclude(inquiry, CANNOT_TELL,
                  TRACED "Or name the program that runs such files. To run it nevertheless: "
                         "--force",

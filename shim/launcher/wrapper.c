@@ -50,7 +50,7 @@ static bool is_one_of(const char *word, const char *list)
 
 static bool has_option(const char *const *arguments, const char *options)
 {
-    for (arguments++; *arguments != NULL && strcmp(*arguments, "--") != 0; arguments++)
+    for (; *arguments != NULL && strcmp(*arguments, "--") != 0; arguments++)
         if (is_one_of(*arguments, options))
             return true;
     return false;
@@ -86,7 +86,7 @@ bool wrapper_is_static(const char *path)
 struct binfmt {
     bool is_enabled;
     size_t offset, size, mask_size;
-    unsigned char magic[128], mask[128];
+    unsigned char magic[SCRIPT_LINE], mask[SCRIPT_LINE];
     char extension[64];
 };
 
@@ -102,15 +102,13 @@ static size_t read_hexadecimal(unsigned char *bytes, size_t most, const char *te
 
 static bool read_binfmt(struct binfmt *format, const char *name)
 {
-    char path[512], line[512];
+    char path[512], line[4 * SCRIPT_LINE];
     FILE *file;
 
     snprintf(path, sizeof path, "/proc/sys/fs/binfmt_misc/%s", name);
-    file = fopen(path, "re");
-    if (file == NULL)
-        return false;
     *format = (struct binfmt){.is_enabled = false};
-    while (fgets(line, sizeof line, file) != NULL) {
+    file = fopen(path, "re");
+    while (file != NULL && fgets(line, sizeof line, file) != NULL) {
         line[strcspn(line, "\n")] = '\0';
         if (strcmp(line, "enabled") == 0)
             format->is_enabled = true;
@@ -123,13 +121,14 @@ static bool read_binfmt(struct binfmt *format, const char *name)
         else if (strncmp(line, "extension .", 11) == 0)
             snprintf(format->extension, sizeof format->extension, "%.60s", line + 10);
     }
-    fclose(file);
+    if (file != NULL)
+        fclose(file);
     return format->is_enabled;
 }
 
-static bool has_magic(const struct binfmt *format, const char *head, size_t size)
+static bool has_magic(const struct binfmt *format, const char head[SCRIPT_LINE])
 {
-    if (format->size == 0 || format->offset > size || format->size > size - format->offset)
+    if (format->size == 0 || format->offset > SCRIPT_LINE - format->size)
         return false;
     for (size_t i = 0; i < format->size; i++) {
         unsigned char mask = i < format->mask_size ? format->mask[i] : 0xff;
@@ -146,7 +145,7 @@ static bool has_extension(const struct binfmt *format, const char *path)
     return format->extension[0] != '\0' && dot != NULL && strcmp(dot, format->extension) == 0;
 }
 
-bool wrapper_has_binfmt(const char *path, const char *head, size_t size)
+bool wrapper_has_binfmt(const char *path, const char head[SCRIPT_LINE])
 {
     DIR *folder = opendir("/proc/sys/fs/binfmt_misc");
     const struct dirent *entry;
@@ -156,7 +155,7 @@ bool wrapper_has_binfmt(const char *path, const char *head, size_t size)
     while (folder != NULL && !found && (entry = readdir(folder)) != NULL)
         found = entry->d_name[0] != '.' && strcmp(entry->d_name, "register") != 0 &&
                 strcmp(entry->d_name, "status") != 0 && read_binfmt(&format, entry->d_name) &&
-                (has_magic(&format, head, size) || has_extension(&format, path));
+                (has_magic(&format, head) || has_extension(&format, path));
     if (folder != NULL)
         closedir(folder);
     return found;

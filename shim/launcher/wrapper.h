@@ -3,8 +3,9 @@
 #ifndef NOSELFCONN_WRAPPER_H
 #define NOSELFCONN_WRAPPER_H
 
+#include "script.h"
+
 #include <stdbool.h>
-#include <stddef.h>
 
 struct wrapper {
     const char *name;
@@ -24,8 +25,8 @@ bool wrapper_is_loader(const char *path);
 /* Statically linked, as many systems have them, but of use for what they start. */
 bool wrapper_is_static(const char *path);
 
-/* Whether the kernel was told what to run such a file with (binfmt_misc): by the first `size` bytes
- * of it, or by its name. */
-bool wrapper_has_binfmt(const char *path, const char *head, size_t size);
+/* Whether the kernel was told what to run such a file with (binfmt_misc): by its head, which is
+ * filled up with null bytes where the file is shorter, or by its name. */
+bool wrapper_has_binfmt(const char *path, const char head[SCRIPT_LINE]);
 
 #endif
