@@ -33,18 +33,16 @@ static void run_loader(const char *loader, const char *program, const char *list
                        char *const *environment)
 {
     const struct rlimit limit = {.rlim_cur = MOST_SECONDS, .rlim_max = MOST_SECONDS};
-    char here[PATH_MAX + 2], preload[PATH_MAX + 64], path[32768];
+    char here[PATH_MAX];
     char *const arguments[] = {(char *)loader, (char *)"--list", here, NULL};
-    char *its_environment[] = {preload, NULL, NULL};
+    char *const none[] = {NULL};
     const char *search = environment_get(environment, "LD_LIBRARY_PATH");
+    char **its_environment = environment_with(none, "LD_PRELOAD", list);
 
     /* A name without a slash would be looked for among the libraries. */
     snprintf(here, sizeof here, "%s%s", strchr(program, '/') != NULL ? "" : "./", program);
-    snprintf(preload, sizeof preload, "LD_PRELOAD=%s", list);
-    if (search != NULL) {
-        snprintf(path, sizeof path, "LD_LIBRARY_PATH=%s", search);
-        its_environment[1] = path;
-    }
+    if (search != NULL)
+        its_environment = environment_with(its_environment, "LD_LIBRARY_PATH", search);
     setrlimit(RLIMIT_CPU, &limit);
     execve(loader, arguments, its_environment);
     _exit(EXIT_NOT_FOUND);
