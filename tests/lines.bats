@@ -171,7 +171,7 @@ EOF_PYTHON
 
 @test "a command is looked for as execvp looks for it" {
     compare <<'EOF_PYTHON'
-place("bin/x", "other/x", "other/y", "x", "locked/x", "forbidden/x")
+place("bin/x", "other/x", "other/y", "x", "locked/x", "d/one")
 os.chmod("locked/x", 0o644)
 os.makedirs("folder/x")
 os.makedirs("loop")
@@ -188,9 +188,9 @@ def ends(command, path):
     return done.returncode, done.stdout.decode(errors="replace").split(",")[0]
 
 
-names = ["x", "y", "z", "none", "text", "", ".", "..", "x/", "bin", "./x", "bin/x", "bin/", "/", "locked/x", "folder/x", "loop/x", "loop/y",
+names = ["x", "y", "z", "one", "none", "text", "", ".", "..", "x/", "bin", "./x", "bin/x", "bin/", "/", "locked/x", "folder/x", "loop/x", "loop/y",
          "loop/z", "bin/x/x", "none/x", f"{here}/bin/x", "n" * 255, "bin/" + "n" * 256, "/" * 4100, "sh"]
-plain = ["bin", "other", "", ".", "none", "locked", f"{here}/bin"]
+plain = ["bin", "d", "other", "", ".", "none", "locked", f"{here}/bin"]
 odd = ["bin/x", "folder", "loop", "n" * 256, "/" + "./" * 2040]  # for which execvp may give up, as shells do not
 for name in names:
     for choice in plain, plain + odd:
@@ -198,6 +198,11 @@ for name in names:
             real, told = ends(["/usr/bin/env", name], path), ends([launcher, name], path)
             if choice is plain or real[0] == 0:
                 compare((name[:20], path and path.replace("./" * 2040, "...").replace("n" * 256, "n...")), real, told)
+# One byte more than a name can have, which must not be cut off.
+folder = here + "/bin" + "/." * 2000
+folder += "/" * (4096 - len("/xx") - len(folder))
+compare("cut", 127, ends([launcher, "xx"], folder)[0])
+compare("not cut", 0, ends([launcher, "x"], folder)[0])
 sys.exit(failures > 0)
 EOF_PYTHON
 }
