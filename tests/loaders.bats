@@ -7,17 +7,17 @@ load helpers
 
 launcher=$root/build/noselfconn
 
-setup_file() {
-    echo 'int main(void) { return 0; }' >"$BATS_FILE_TMPDIR/main.c"
-    gcc -o "$BATS_FILE_TMPDIR/program" "$BATS_FILE_TMPDIR/main.c" -Wl,--dynamic-linker="$BATS_FILE_TMPDIR/loader"
+setup() {
+    echo 'int main(void) { return 0; }' >"$BATS_TEST_TMPDIR/main.c"
+    gcc -o "$BATS_TEST_TMPDIR/program" "$BATS_TEST_TMPDIR/main.c" -Wl,--dynamic-linker="$BATS_TEST_TMPDIR/loader"
 }
 
 # Leaves what the launcher says of a program whose loader runs these lines.
 ask() { # LINE...
-    rm -f "$BATS_FILE_TMPDIR/loader"
-    printf '%s\n' '#!/bin/sh' "$@" >"$BATS_FILE_TMPDIR/loader"
-    chmod 755 "$BATS_FILE_TMPDIR/loader"
-    run unshare --user --map-root-user "$launcher" --check "$BATS_FILE_TMPDIR/program"
+    rm -f "$BATS_TEST_TMPDIR/loader"
+    printf '%s\n' '#!/bin/sh' "$@" >"$BATS_TEST_TMPDIR/loader"
+    chmod 755 "$BATS_TEST_TMPDIR/loader"
+    run unshare --user --map-root-user "$launcher" --check "$BATS_TEST_TMPDIR/program"
 }
 
 @test "the library counts as taken where the loader lists it by its path, on a line of its own" {
@@ -25,14 +25,14 @@ ask() { # LINE...
     for line in "\\t$library (0x1)" "\\tlibc.so.6 (0x1)\\n\\t$library (0x2)" "\\t$library (0x1)\\n\\tlibc.so.6" \
         "$library (0x0)\\n\\t$library (0x1)" "\\t$library \\n"; do
         ask "printf '$line'"
-        assert_output "can be protected: $BATS_FILE_TMPDIR/program, in $BATS_FILE_TMPDIR/program, by $library"
+        assert_output "can be protected: $BATS_TEST_TMPDIR/program, in $BATS_TEST_TMPDIR/program, by $library"
         ask "printf '$line' >&2"
-        assert_output "can be protected: $BATS_FILE_TMPDIR/program, in $BATS_FILE_TMPDIR/program, by $library"
+        assert_output "can be protected: $BATS_TEST_TMPDIR/program, in $BATS_TEST_TMPDIR/program, by $library"
     done
     for line in "" "$library (0x1)" " $library (0x1)" "\\t$library" "\\t$library: (0x1)" "\\tx$library (0x1)" "\\t${library}6 (0x1)" \
         "\\tlibnoselfconn.so => $library (0x1)" "\\tlibnoselfconn.so (0x1)"; do
         ask "printf '$line'"
-        assert_output --partial "cannot protect a 64-bit program: $BATS_FILE_TMPDIR/program: its loader, $BATS_FILE_TMPDIR/loader, does not take $library:"
+        assert_output --partial "cannot protect a 64-bit program: $BATS_TEST_TMPDIR/program: its loader, $BATS_TEST_TMPDIR/loader, does not take $library:"
     done
 }
 
@@ -41,7 +41,7 @@ ask() { # LINE...
     for line in '\tlibx.so => not found' 'program: error while loading shared libraries: libx.so: cannot open' \
         'Error loading shared library libx.so: No such file (needed by program)'; do
         ask "printf '$line\\n\\t$library (0x1)\\n'; exit 127"
-        assert_output --partial "cannot protect a program that lacks a shared library: $BATS_FILE_TMPDIR/program: its loader, $BATS_FILE_TMPDIR/loader, says:"
+        assert_output --partial "cannot protect a program that lacks a shared library: $BATS_TEST_TMPDIR/program: its loader, $BATS_TEST_TMPDIR/loader, says:"
         assert_output --partial "libx.so"
         assert_output --partial $'\nInstall it; without it the program does not run.'
     done
@@ -49,18 +49,18 @@ ask() { # LINE...
 
 @test "a loader that cannot run is for another processor, one that only fails is not" {
     ask 'exit 127'
-    assert_output --partial "its loader, $BATS_FILE_TMPDIR/loader, cannot be run here"
+    assert_output --partial "its loader, $BATS_TEST_TMPDIR/loader, cannot be run here"
     ask 'echo words; exit 127'
     assert_output --partial 'does not take'
     ask 'exit 126'
     assert_output --partial 'does not take'
     ask 'kill -9 $$'
     assert_output --partial 'does not take'
-    printf '\1' >"$BATS_FILE_TMPDIR/loader"
-    run unshare --user --map-root-user "$launcher" --check "$BATS_FILE_TMPDIR/program"
+    printf '\1' >"$BATS_TEST_TMPDIR/loader"
+    run unshare --user --map-root-user "$launcher" --check "$BATS_TEST_TMPDIR/program"
     assert_output --partial 'cannot be run here'
-    chmod 644 "$BATS_FILE_TMPDIR/loader"
-    run unshare --user --map-root-user "$launcher" --check "$BATS_FILE_TMPDIR/program"
+    chmod 644 "$BATS_TEST_TMPDIR/loader"
+    run unshare --user --map-root-user "$launcher" --check "$BATS_TEST_TMPDIR/program"
     assert_output --partial 'cannot be run here'
 }
 
@@ -78,22 +78,22 @@ ask() { # LINE...
 
 @test "a loader gets the program's name with a slash, the preload and LD_LIBRARY_PATH, and ten seconds" {
     local answer="{ echo \"\$0\" \"\$@\"; ulimit -t; env | sort | grep -v -e ^PWD= -e ^_= -e ^SHLVL=; } >$BATS_TEST_TMPDIR/asked"
-    cd "$BATS_FILE_TMPDIR" || return
+    cd "$BATS_TEST_TMPDIR" || return
     LD_LIBRARY_PATH=/here:/there ask "$answer"
     run -0 cat "$BATS_TEST_TMPDIR/asked"
-    assert_output "$BATS_FILE_TMPDIR/loader --list $BATS_FILE_TMPDIR/program
+    assert_output "$BATS_TEST_TMPDIR/loader --list $BATS_TEST_TMPDIR/program
 10
 LD_LIBRARY_PATH=/here:/there
 LD_PRELOAD=$library"
     unset LD_LIBRARY_PATH
-    PATH=:$PATH run unshare --user --map-root-user "$launcher" --check env -C "$BATS_FILE_TMPDIR" program
+    PATH=:$PATH run unshare --user --map-root-user "$launcher" --check env -C "$BATS_TEST_TMPDIR" program
     run -0 cat "$BATS_TEST_TMPDIR/asked"
-    assert_line --index 0 "$BATS_FILE_TMPDIR/loader --list $BATS_FILE_TMPDIR/./program"
+    assert_line --index 0 "$BATS_TEST_TMPDIR/loader --list $BATS_TEST_TMPDIR/./program"
     printf '#!program\n' >script
     chmod +x script
     run unshare --user --map-root-user "$launcher" --check ./script
     run -0 cat "$BATS_TEST_TMPDIR/asked"
-    assert_output "$BATS_FILE_TMPDIR/loader --list ./program
+    assert_output "$BATS_TEST_TMPDIR/loader --list ./program
 10
 LD_PRELOAD=$library"
 }
@@ -102,21 +102,21 @@ LD_PRELOAD=$library"
     local mode
     for mode in 755 555 4755; do
         ask "printf '\\t$library (0x1)'"
-        chmod "$mode" "$BATS_FILE_TMPDIR/loader"
-        run unshare --user --map-root-user "$launcher" --check "$BATS_FILE_TMPDIR/program"
+        chmod "$mode" "$BATS_TEST_TMPDIR/loader"
+        run unshare --user --map-root-user "$launcher" --check "$BATS_TEST_TMPDIR/program"
         assert_output --partial 'can be protected: '
     done
     for mode in 775 757 777; do
-        chmod "$mode" "$BATS_FILE_TMPDIR/loader"
-        run unshare --user --map-root-user "$launcher" --check "$BATS_FILE_TMPDIR/program"
-        assert_output --partial "its loader, $BATS_FILE_TMPDIR/loader, may be written by others than root, and is not asked"
+        chmod "$mode" "$BATS_TEST_TMPDIR/loader"
+        run unshare --user --map-root-user "$launcher" --check "$BATS_TEST_TMPDIR/program"
+        assert_output --partial "its loader, $BATS_TEST_TMPDIR/loader, may be written by others than root, and is not asked"
     done
 }
 
 # bats test_tags=root
 @test "a loader of somebody else is not asked" {
     ask "printf '\\t$library (0x1)'"
-    chown nobody "$BATS_FILE_TMPDIR/loader"
-    run "$launcher" --check "$BATS_FILE_TMPDIR/program"
+    chown nobody "$BATS_TEST_TMPDIR/loader"
+    run "$launcher" --check "$BATS_TEST_TMPDIR/program"
     assert_output --partial 'may be written by others than root, and is not asked'
 }

@@ -26,7 +26,7 @@ const char *environment_get(char *const *environment, const char *name)
 
 static char *new_entry(const char *name, const char *value)
 {
-    size_t size = strlen(name) + strlen(value) + 2;
+    size_t size = strlen(name) + strlen(value) + sizeof "=";
     char *entry = allocate(size);
 
     snprintf(entry, size, "%s=%s", name, value);

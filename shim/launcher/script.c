@@ -68,7 +68,6 @@ static void add_word(struct words *words, const char *word)
         return;
     }
     words->env->words[words->count++] = word;
-    words->env->words[words->count] = NULL;
 }
 
 static void put_char(struct words *words, char c)
@@ -143,7 +142,6 @@ static bool splice(struct words *words, size_t at, const char *text)
 
     memcpy(rest, words->env->words + at + 1, rest_count * sizeof *rest);
     words->count = at;
-    words->env->words[at] = NULL;
     if (!split(words, text))
         return false;
     for (size_t i = 0; i < rest_count; i++)
@@ -243,7 +241,7 @@ enum env_result env_read(struct env *env, const char *const *arguments)
     struct words words = {.env = env};
     size_t at;
 
-    *env = (struct env){0};
+    *env = (struct env){.begins_empty = false};
     for (; *arguments != NULL; arguments++)
         add_word(&words, *arguments);
     for (at = 0; at < words.count && env->words[at][0] == '-' && env->words[at][1] != '\0'; at++) {
@@ -263,6 +261,7 @@ enum env_result env_read(struct env *env, const char *const *arguments)
     env->settings = env->words + at;
     for (; at < words.count && strchr(env->words[at], '=') != NULL; at++)
         env->setting_count++;
+    env->words[words.count] = NULL;
     if (words.overflow)
         return ENV_UNCLEAR;
     if (at == words.count)
