@@ -87,6 +87,13 @@ print(s.connect_ex(("127.0.0.1", 50000)))'
     assert_line --index 0 'connect: ECONNREFUSED'
 }
 
+@test "the counters cannot be read at first: a server is known by the second look" {
+    server 50100
+    redirect 50000 50100
+    run failing getsockopt ENOBUFS $counters connect 127.0.0.1 50000
+    assert_line --index 0 'connect: 0'
+}
+
 as_int() { # NUMBER: its bytes, for strace
     perl -e 'print unpack "H*", pack "L", shift' "$1"
 }
