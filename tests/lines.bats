@@ -23,6 +23,12 @@ def place(*paths):
         shutil.copy(which, path)
 
 
+def write_program(path, content):
+    os.makedirs(os.path.dirname(path) or ".", exist_ok=True)
+    with open(path, "wb", opener=lambda path, flags: os.open(path, flags, 0o755)) as file:
+        file.write(content)
+
+
 def happens(command, path):
     """What really runs: a program, with the preload ("runs") or without ("drops"); or env itself;
     or nothing, for want of what."""
@@ -30,8 +36,7 @@ def happens(command, path):
         done = subprocess.run(command, env={"PATH": path, "LD_PRELOAD": library}, capture_output=True, check=False, timeout=10)
     except OSError as error:
         return ("shell" if error.errno == errno.ENOEXEC else "missing"), ""
-    output, errors = done.stdout.decode(errors="replace"), done.stderr.decode(errors="replace")
-    found = re.search(r"(/.*), preload '(.*)'\n$", output, re.S)
+    found = re.search(r"(/.*), preload '(.*)'\n$", done.stdout.decode(errors="replace"), re.S)
     if found:
         return ("runs" if found[2] == library else "drops"), found[1]
     if done.returncode == 0:
@@ -79,9 +84,7 @@ EOF_PYTHON
 @test "a command line of env runs what the launcher has judged" {
     compare <<'EOF_PYTHON'
 for name, interpreter in ("bin/run", "other/x"), ("folder/run", "bin/x"), ("other/run", "/usr/bin/env x"):
-    os.makedirs(os.path.dirname(name), exist_ok=True)
-    with open(name, "w", opener=lambda path, flags: os.open(path, flags, 0o755)) as file:
-        file.write(f"#!{interpreter}\n")
+    write_program(name, f"#!{interpreter}\n".encode())
 place("bin/x", "bin/A", "other/x", "other/y", "folder/x", "folder/bin/x", "folder/other/x", "folder/other/y", "y", "x y")
 place(*("bin/" + name for name in ("x y", "#", "x#", "x\\_y", "\\#", "x\ty", "x\ny", "x\\y", "x'y", 'x"y', "x$y", "'", '"', "x\\'y", "xy z")))
 path = f"{here}/bin:other::/usr/bin"
@@ -134,8 +137,7 @@ path = f"{here}/bin:/usr/bin"
 def line(head):
     if os.path.exists("script"):
         os.remove("script")  # to write it anew would wait for the disk
-    with open("script", "wb", opener=lambda path, flags: os.open(path, flags, 0o755)) as file:
-        file.write(head)
+    write_program("script", head)
     real, told = happens(["./script"], path), judged(["./script"], path)
     if told[0] == "none":
         compare(head, head[:2] == b"#!" and real[0] in ("shell", "missing"), True)
@@ -162,8 +164,7 @@ for size in range(250, 262):
         line(b"#!/usr/bin/env " + b"x" * (size - 15) + end)
 line(b"#!" + b" " * 300)
 # Without an argument env would run the script, which runs env, and so on.
-with open("script", "w") as file:
-    file.write("#!/usr/bin/env \n")
+write_program("script", b"#!/usr/bin/env \n")
 compare("env alone", ("endless", ""), judged(["./script"], path))
 sys.exit(failures > 0)
 EOF_PYTHON
@@ -178,13 +179,12 @@ os.makedirs("loop")
 os.symlink("x", "loop/x")
 os.symlink("../bin/x", "loop/y")
 os.symlink("/none", "loop/z")
-with open("bin/text", "w", opener=lambda path, flags: os.open(path, flags, 0o755)) as file:
-    file.write(f"{here}/bin/x \"$0\"\n")
+write_program("bin/text", f"{here}/bin/x \"$0\"\n".encode())
 random.seed(3)
 
 
 def ends(command, path):
-    done = subprocess.run([*command], env={"PATH": path} if path is not None else {}, capture_output=True, check=False, timeout=10)
+    done = subprocess.run(command, env={"PATH": path} if path is not None else {}, capture_output=True, check=False, timeout=10)
     return done.returncode, done.stdout.decode(errors="replace").split(",")[0]
 
 

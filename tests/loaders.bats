@@ -12,12 +12,16 @@ setup() {
     gcc -o "$BATS_TEST_TMPDIR/program" "$BATS_TEST_TMPDIR/main.c" -Wl,--dynamic-linker="$BATS_TEST_TMPDIR/loader"
 }
 
+check() { # COMMAND...
+    run unshare --user --map-root-user "$launcher" --check "$@"
+}
+
 # Leaves what the launcher says of a program whose loader runs these lines.
 ask() { # LINE...
     rm -f "$BATS_TEST_TMPDIR/loader"
     printf '%s\n' '#!/bin/sh' "$@" >"$BATS_TEST_TMPDIR/loader"
     chmod 755 "$BATS_TEST_TMPDIR/loader"
-    run unshare --user --map-root-user "$launcher" --check "$BATS_TEST_TMPDIR/program"
+    check "$BATS_TEST_TMPDIR/program"
 }
 
 @test "the library counts as taken where the loader lists it by its path, on a line of its own" {
@@ -57,10 +61,10 @@ ask() { # LINE...
     ask 'kill -9 $$'
     assert_output --partial 'does not take'
     printf '\1' >"$BATS_TEST_TMPDIR/loader"
-    run unshare --user --map-root-user "$launcher" --check "$BATS_TEST_TMPDIR/program"
+    check "$BATS_TEST_TMPDIR/program"
     assert_output --partial 'cannot be run here'
     chmod 644 "$BATS_TEST_TMPDIR/loader"
-    run unshare --user --map-root-user "$launcher" --check "$BATS_TEST_TMPDIR/program"
+    check "$BATS_TEST_TMPDIR/program"
     assert_output --partial 'cannot be run here'
 }
 
@@ -86,12 +90,12 @@ ask() { # LINE...
 LD_LIBRARY_PATH=/here:/there
 LD_PRELOAD=$library"
     unset LD_LIBRARY_PATH
-    PATH=:$PATH run unshare --user --map-root-user "$launcher" --check env -C "$BATS_TEST_TMPDIR" program
+    PATH=:$PATH check env -C "$BATS_TEST_TMPDIR" program
     run -0 cat "$BATS_TEST_TMPDIR/asked"
     assert_line --index 0 "$BATS_TEST_TMPDIR/loader --list $BATS_TEST_TMPDIR/./program"
     printf '#!program\n' >script
     chmod +x script
-    run unshare --user --map-root-user "$launcher" --check ./script
+    check ./script
     run -0 cat "$BATS_TEST_TMPDIR/asked"
     assert_output "$BATS_TEST_TMPDIR/loader --list ./program
 10
@@ -103,12 +107,12 @@ LD_PRELOAD=$library"
     for mode in 755 555 4755; do
         ask "printf '\\t$library (0x1)'"
         chmod "$mode" "$BATS_TEST_TMPDIR/loader"
-        run unshare --user --map-root-user "$launcher" --check "$BATS_TEST_TMPDIR/program"
+        check "$BATS_TEST_TMPDIR/program"
         assert_output --partial 'can be protected: '
     done
     for mode in 775 757 777; do
         chmod "$mode" "$BATS_TEST_TMPDIR/loader"
-        run unshare --user --map-root-user "$launcher" --check "$BATS_TEST_TMPDIR/program"
+        check "$BATS_TEST_TMPDIR/program"
         assert_output --partial "its loader, $BATS_TEST_TMPDIR/loader, may be written by others than root, and is not asked"
     done
 }
