@@ -59,9 +59,10 @@ checkout() { # FOLDER [with-library]
 
 # None of these is there: the loader says so, and goes on without it.
 @test "LD_PRELOAD: each entry once and in its order, the library first, and before it only AddressSanitizer" {
-    local before after
+    local before after same=${library%?}x # as long as the library's path
     while IFS='|' read -r before after; do
         before=${before//LIBRARY/$library} after=${after//LIBRARY/$library}
+        before=${before//SAME/$same} after=${after//SAME/$same}
         LD_PRELOAD=$before run -0 --separate-stderr "$launcher" printenv LD_PRELOAD
         assert_equal "$before|$output" "$before|$after"
     done <<'END'
@@ -70,6 +71,9 @@ checkout() { # FOLDER [with-library]
 a.so|LIBRARY:a.so
 a.so b.so|LIBRARY:a.so:b.so
 a.so:b.so|LIBRARY:a.so:b.so
+x y|LIBRARY:x:y
+/|LIBRARY:/
+SAME|LIBRARY:SAME
  a.so :: b.so: |LIBRARY:a.so:b.so
 a.so:LIBRARY:b.so|LIBRARY:a.so:b.so
 LIBRARY LIBRARY|LIBRARY
@@ -191,6 +195,12 @@ END
     assert_regex "$stderr" "^noselfconn: the library is missing: $BATS_TEST_TMPDIR/unbuilt/build/libnoselfconn.so"
     assert_regex "$stderr" "'make'"
     [ ! -e "$BATS_TEST_TMPDIR/ran" ]
+}
+
+@test "where it cannot learn its own place, it says so" {
+    run -125 --separate-stderr strace -qq -o /dev/null -e inject='?readlink,?readlinkat:error=ENOENT' "$launcher" true
+    assert_equal "$output" ''
+    assert_equal "$stderr" $'noselfconn: cannot find the library beside this program\nIs /proc mounted?'
 }
 
 @test "a path that the loader cannot take is an error before anything runs" {
@@ -323,13 +333,19 @@ script() { # FIRST-LINE
     refuses 'script whose interpreters are scripts without end: ' "$BATS_TEST_TMPDIR/script"
 }
 
+# The memory that malloc(3) hands out holds no zeros here, which could end a list by chance.
 @test "a text without a first line is run by the shell, as env(1) does it" {
     # shellcheck disable=SC2016
-    printf 'echo "$LD_PRELOAD" "$@"\n' >"$BATS_TEST_TMPDIR/text"
+    printf 'echo "$LD_PRELOAD" "$0" "$#" "$@"\n' >"$BATS_TEST_TMPDIR/text"
     chmod +x "$BATS_TEST_TMPDIR/text"
-    run -0 "$launcher" "$BATS_TEST_TMPDIR/text" 'two  words'
-    assert_output "$library two  words"
-    run -0 env "$BATS_TEST_TMPDIR/text" 'two  words'
+    PATH=$BATS_TEST_TMPDIR:$PATH
+    export MALLOC_PERTURB_=165
+    run -0 "$launcher" text 'two  words' '' 3
+    assert_output "$library $BATS_TEST_TMPDIR/text 3 two  words  3"
+    run -0 env LD_PRELOAD="$library" text 'two  words' '' 3
+    assert_output "$library $BATS_TEST_TMPDIR/text 3 two  words  3"
+    run -0 "$launcher" text
+    assert_output "$library $BATS_TEST_TMPDIR/text 0"
 }
 
 @test "--force runs what cannot be protected, with a warning" {
@@ -350,6 +366,11 @@ script() { # FIRST-LINE
     run -125 "$launcher" --check --force connect-static
     run -127 "$launcher" --check nonexistent
     [ ! -e "$BATS_TEST_TMPDIR/ran" ]
+}
+
+@test "--check says by what: the library, or with --trace a tracer" {
+    run -0 "$launcher" --check --trace connect-static
+    assert_output "can be protected: connect-static, in $(command -v connect-static), by a tracer"
 }
 
 @test "--check without a command has a real self-connection refused" {

@@ -48,32 +48,24 @@ static void run_loader(const char *loader, const char *program, const char *list
     _exit(EXIT_NOT_FOUND);
 }
 
-/* What does not fit is read and dropped: otherwise the loader would wait, and never end. */
-static void read_all(int fd, char *text, size_t size)
+/* Of a longer answer the beginning, which lists the preloaded libraries; the loader's next write
+ * fails. No call is interrupted: this process has no signal handlers. */
+static void read_answer(int fd, struct loader_answer *answer)
 {
-    char rest[512];
     size_t used = 0;
     ssize_t got;
 
-    do {
-        const size_t room = size - 1 - used;
-
-        got = room > 0 ? read(fd, text + used, room) : read(fd, rest, sizeof rest);
-        if (got > 0 && room > 0)
-            used += (size_t)got;
-    } while (got > 0 || (got < 0 && errno == EINTR));
-    text[used] = '\0';
+    while ((got = read(fd, answer->text + used, sizeof answer->text - 1 - used)) > 0)
+        used += (size_t)got;
 }
 
 /* Whether a line of the list begins so, after its tabulator. */
 static bool lists(const char *text, const char *name, const char *then)
 {
-    const size_t length = strlen(name);
+    char line[PATH_MAX + 8];
 
-    for (const char *at = text; (at = strstr(at, name)) != NULL; at++)
-        if (at > text && at[-1] == '\t' && strncmp(at + length, then, strlen(then)) == 0)
-            return true;
-    return false;
+    snprintf(line, sizeof line, "\t%s%s", name, then);
+    return strstr(text, line) != NULL;
 }
 
 /* The path in a line "libasan.so.8 => /lib/.../libasan.so.8 (0x...)", if there is one. */
@@ -102,15 +94,15 @@ void loader_ask(struct loader_answer *answer, const char *loader, const char *pr
     if (child < 0)
         fail(EXIT_OWN_FAILURE, NULL, "cannot start a process: %s", strerror(errno));
     if (child == 0) {
-        if (dup2(ends[1], STDOUT_FILENO) < 0 || dup2(ends[1], STDERR_FILENO) < 0)
+        if (dup2(ends[1], STDOUT_FILENO) != STDOUT_FILENO ||
+            dup2(ends[1], STDERR_FILENO) != STDERR_FILENO)
             _exit(EXIT_OWN_FAILURE);
         run_loader(loader, program, preload, environment);
     }
     close(ends[1]);
-    read_all(ends[0], answer->text, sizeof answer->text);
+    read_answer(ends[0], answer);
     close(ends[0]);
-    while (waitpid(child, &status, 0) < 0 && errno == EINTR)
-        ;
+    waitpid(child, &status, 0);
     answer->ran =
         !(WIFEXITED(status) && WEXITSTATUS(status) == EXIT_NOT_FOUND && answer->text[0] == '\0');
     answer->takes_bare_name = lists(answer->text, "libnoselfconn.so", " => ");

@@ -6,12 +6,11 @@
 #include <stdbool.h>
 
 struct loader_answer {
-    bool ran;             /* it could be executed */
-    bool takes_bare_name; /* it finds the library by its bare name */
-    bool takes_path;      /* it takes it by its path */
-    char
-        sanitizer[PATH_MAX]; /* AddressSanitizer's runtime, where the program is linked with that */
-    char text[8192];         /* all that it has said */
+    bool ran;                 /* it could be executed */
+    bool takes_bare_name;     /* it finds the library by its bare name */
+    bool takes_path;          /* it takes it by its path */
+    char sanitizer[PATH_MAX]; /* AddressSanitizer's, where the program is linked with that */
+    char text[8192];          /* what it has said, as much as fits */
 };
 
 /* Asks a loader (ld.so(8), option --list; musl's knows it, too) what it would load for `program`

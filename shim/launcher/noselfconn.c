@@ -70,14 +70,14 @@ static void print_help(const char *library)
 
 static const char *find_library(void)
 {
-    static char path[PATH_MAX];
-    const char beside[] = "libnoselfconn.so";
+    static const char beside[] = "libnoselfconn.so";
+    static char path[PATH_MAX + sizeof beside];
     char *name;
     ssize_t length;
 
     if (INSTALLED_LIBRARY[0] != '\0')
         return INSTALLED_LIBRARY;
-    length = readlink("/proc/self/exe", path, sizeof path - sizeof beside);
+    length = readlink("/proc/self/exe", path, PATH_MAX);
     name = length > 0 ? memrchr(path, '/', (size_t)length) : NULL;
     if (name == NULL)
         fail(EXIT_OWN_FAILURE, "Is /proc mounted?", "cannot find the library beside this program");
@@ -105,8 +105,9 @@ static bool can_be_written(const char *log)
 
     if (stat(log, &status) == 0)
         return !S_ISDIR(status.st_mode) && access(log, W_OK) == 0;
-    if (snprintf(folder, sizeof folder, "%.*s/", (int)(strrchr(log, '/') - log), log) >= PATH_MAX)
+    if (errno != ENOENT)
         return false;
+    snprintf(folder, sizeof folder, "%.*s/", (int)(strrchr(log, '/') - log), log);
     return access(folder, W_OK) == 0;
 }
 
@@ -162,14 +163,13 @@ static char **read_options(struct options *options, char **arguments, const char
     return arguments;
 }
 
+/* An entry ends at a blank, a colon or the end of the text, none of which is in that name. */
 static bool is_sanitizer(const char *entry, size_t length)
 {
     static const char name[] = "libasan.so";
     const char *slash = memrchr(entry, '/', length);
-    const char *start = slash != NULL ? slash + 1 : entry;
 
-    return (size_t)(entry + length - start) >= sizeof name - 1 &&
-           memcmp(start, name, sizeof name - 1) == 0;
+    return strncmp(slash != NULL ? slash + 1 : entry, name, strlen(name)) == 0;
 }
 
 static void append_entry(char *list, const char *entry, size_t length)

@@ -93,8 +93,8 @@ static int run_child(char *const *environment)
         execve("/proc/self/exe", arguments, environment);
         _exit(CHILD_NOT_STARTED);
     }
-    while (child > 0 && waitpid(child, &status, 0) < 0 && errno == EINTR)
-        ;
+    if (child > 0)
+        waitpid(child, &status, 0);
     return WIFEXITED(status) ? WEXITSTATUS(status) : CHILD_FAILED;
 }
 
