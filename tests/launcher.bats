@@ -131,6 +131,12 @@ END
     done
 }
 
+@test "called without even a name of its own, it fails with 125 and the usage" {
+    run -125 python3 -c 'import ctypes, sys; ctypes.CDLL(None).execve(sys.argv[1].encode(), (ctypes.c_char_p * 1)(), None)' "$launcher"
+    assert_line --index 0 'noselfconn: no command given'
+    assert_line --partial 'usage: noselfconn '
+}
+
 @test "a command that does not exist is 127, as by env(1)" {
     local command
     for command in nonexistent /nonexistent/command; do
@@ -333,19 +339,33 @@ script() { # FIRST-LINE
     refuses 'script whose interpreters are scripts without end: ' "$BATS_TEST_TMPDIR/script"
 }
 
-# The memory that malloc(3) hands out holds no zeros here, which could end a list by chance.
 @test "a text without a first line is run by the shell, as env(1) does it" {
+    local command
     # shellcheck disable=SC2016
     printf 'echo "$LD_PRELOAD" "$0" "$#" "$@"\n' >"$BATS_TEST_TMPDIR/text"
     chmod +x "$BATS_TEST_TMPDIR/text"
     PATH=$BATS_TEST_TMPDIR:$PATH
-    export MALLOC_PERTURB_=165
-    run -0 "$launcher" text 'two  words' '' 3
-    assert_output "$library $BATS_TEST_TMPDIR/text 3 two  words  3"
-    run -0 env LD_PRELOAD="$library" text 'two  words' '' 3
-    assert_output "$library $BATS_TEST_TMPDIR/text 3 two  words  3"
-    run -0 "$launcher" text
-    assert_output "$library $BATS_TEST_TMPDIR/text 0"
+    for command in "$launcher" "$launcher --" "env LD_PRELOAD=$library"; do
+        # shellcheck disable=SC2086 # a command in words
+        run -0 $command text 'two  words' '' 3
+        assert_output "$library $BATS_TEST_TMPDIR/text 3 two  words  3"
+        # shellcheck disable=SC2086
+        run -0 $command text
+        assert_output "$library $BATS_TEST_TMPDIR/text 0"
+    done
+}
+
+@test "a command that the kernel does not run after all is 126, one that is gone 127" {
+    local error status words
+    while read -r status error words; do
+        run -"$status" --separate-stderr strace -qq -o /dev/null -e inject=execve:error="$error":when=2 "$launcher" true
+        assert_equal "$output|$stderr" "|noselfconn: cannot run $(type -P true): $words"
+    done <<'END'
+127 ENOENT No such file or directory
+126 EACCES Permission denied
+126 E2BIG Argument list too long
+126 ENOEXEC Exec format error
+END
 }
 
 @test "--force runs what cannot be protected, with a warning" {

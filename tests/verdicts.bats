@@ -379,12 +379,70 @@ END
     says 'cannot protect a Go program: ' ./dial true
 }
 
-@test "no_new_privs: then a setuid program has no more rights, and is protected" {
-    cp "$root/build/tests/connect" "$BATS_TEST_TMPDIR/connect"
-    chmod u+s "$BATS_TEST_TMPDIR/connect"
-    set_source_ports 50000
-    run on here setpriv --no-new-privs "$launcher" "$BATS_TEST_TMPDIR/connect" 127.0.0.1 50000
-    assert_refused
+# The program says whether the kernel gave it rights that its caller does not have (getauxval(3), AT_SECURE):
+# only then does the loader ignore LD_PRELOAD.
+# bats test_tags=root
+@test "a program is refused for the rights that it gives exactly if the kernel gives them" {
+    local folder program caller owner mode capability place by given
+    folder=$(mktemp -d) # where the other user finds it
+    mkdir "$folder/suid" "$folder/nosuid"
+    chmod 755 "$folder" "$folder"/*
+    cp "$launcher" "$library" "$folder"
+    printf '%s\n' '#include <stdio.h>' '#include <sys/auxv.h>' \
+        'int main(void) { return printf("%lu\n", getauxval(AT_SECURE)) < 0; }' >"$folder/main.c"
+    gcc -o "$folder/program" "$folder/main.c"
+    mount -t tmpfs -o mode=755 tmpfs "$folder/suid"
+    mount -t tmpfs -o mode=755,nosuid tmpfs "$folder/nosuid"
+    while read -r caller owner mode capability place given by; do
+        program=$folder/$place/program
+        rm -f "$program"
+        cp "$folder/program" "$program"
+        chown "$owner" "$program"
+        chmod "$mode" "$program"
+        [ "$capability" = - ] || setcap "$capability" "$program"
+        [ "$caller" = root ] && by="on here $by" || by="as_an_ordinary_user $by"
+        # shellcheck disable=SC2086 # a command in words
+        run -0 $by "$program"
+        assert_equal "$by $owner $mode $capability $place $output" "$by $owner $mode $capability $place $given"
+        # shellcheck disable=SC2086
+        run $by "$folder/noselfconn" --check "$program"
+        if [ "$given" -eq 1 ]; then
+            assert_output --partial 'for it the loader ignores LD_PRELOAD'
+        else
+            assert_output --partial 'can be protected: '
+        fi
+        # shellcheck disable=SC2086
+        run $by "$folder/noselfconn" --trace --check "$program"
+        if [[ $given -eq 1 && $by != *no-new-privs ]]; then
+            assert_output --partial 'traced, it would not get those rights'
+        else
+            assert_output --partial 'can be protected: '
+        fi
+    done <<'END'
+user root:root 755 - suid 0
+user root:root 4755 - suid 1
+user nobody:root 4755 - suid 0
+user root:root 2755 - suid 1
+user root:nogroup 2755 - suid 0
+user root:root 2745 - suid 0
+user root:root 755 cap_net_raw=ep suid 1
+user root:root 4755 - nosuid 0
+user root:root 2755 - nosuid 0
+user root:root 755 cap_net_raw=ep nosuid 0
+user root:root 4755 - suid 0 setpriv --no-new-privs
+user root:root 2755 - suid 0 setpriv --no-new-privs
+user root:root 755 cap_net_raw=ep suid 1 setpriv --no-new-privs
+user root:root 755 cap_net_raw=p suid 1
+user root:root 755 cap_syslog=p suid 1
+user root:root 755 cap_net_raw=p suid 0 setpriv --no-new-privs
+user root:root 755 cap_net_raw=i suid 0
+root root:root 4755 - suid 0
+root nobody:root 4755 - suid 1
+root root:nogroup 2755 - suid 1
+root root:root 755 cap_net_raw=ep suid 0
+END
+    umount "$folder/suid" "$folder/nosuid"
+    rm -rf "$folder"
 }
 
 # An installation of one's own, whose folder the loader does not know.

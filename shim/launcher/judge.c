@@ -11,8 +11,10 @@
 #include "wrapper.h"
 
 #include <elf.h>
+#include <endian.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/capability.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -69,57 +71,57 @@ static void go_on(struct inquiry *inquiry, const char *path, const char *const *
     inquiry->arguments = arguments;
 }
 
+/* Capabilities of a file that take effect by themselves count even in vain: where no_new_privs
+ * keeps the process from getting them (cap_bprm_creds_from_file). */
+static bool capabilities_count(int fd, bool in_vain)
+{
+    struct vfs_ns_cap_data file = {.magic_etc = 0}; /* it stays so where the file has none */
+
+    fgetxattr(fd, "security.capability", &file, sizeof file);
+    return geteuid() != 0 && ((le32toh(file.magic_etc) & VFS_CAP_FLAGS_EFFECTIVE) != 0 ||
+                              (!in_vain && (file.data[0].permitted | file.data[1].permitted) != 0));
+}
+
 /* A file that gives more rights than the caller has puts its process into secure-execution mode.
  * There the loader takes no preload by a path, and by a bare name only a setuid library (ld.so(8)).
- * Returns what gives such rights, or NULL. The kernel's rules: bprm_fill_uid,
- * cap_bprm_creds_from_file. */
-static const char *what_gives_rights(int fd)
+ * A process that is traced does not get them (execve(2)). Returns what gives such rights, or NULL.
+ * The kernel's rules: bprm_fill_uid, cap_bprm_creds_from_file. */
+static const char *what_gives_rights(int fd, bool is_traced)
 {
+    const bool in_vain = prctl(PR_GET_NO_NEW_PRIVS, 0L, 0L, 0L, 0L) == 1;
     struct stat status;
     struct statvfs file_system;
 
     if (getuid() != geteuid() || getgid() != getegid())
         return "program for a setuid or setgid caller";
-    if (prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0) == 1 || fstat(fd, &status) != 0 ||
+    if ((in_vain && is_traced) || fstat(fd, &status) != 0 ||
         (fstatvfs(fd, &file_system) == 0 && (file_system.f_flag & ST_NOSUID) != 0))
+        return NULL;
+    if (capabilities_count(fd, in_vain))
+        return "program with file capabilities";
+    if (in_vain)
         return NULL;
     if ((status.st_mode & S_ISUID) != 0 && status.st_uid != geteuid())
         return "setuid program";
     if ((status.st_mode & S_ISGID) != 0 && (status.st_mode & S_IXGRP) != 0 &&
         status.st_gid != getegid())
         return "setgid program";
-    if (geteuid() != 0 && fgetxattr(fd, "security.capability", NULL, 0) > 0)
-        return "program with file capabilities";
     return NULL;
 }
 
 static const char *processor(const struct elf *elf)
 {
-    static const struct {
-        uint16_t machine;
-        const char *name;
-    } names[] = {{EM_X86_64, "x86-64"}, {EM_386, "i386"},    {EM_AARCH64, "arm64"},
-                 {EM_ARM, "arm"},       {EM_RISCV, "riscv"}, {EM_PPC64, "ppc64"},
-                 {EM_S390, "s390"},     {EM_MIPS, "mips"}};
-
-    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
-        if (names[i].machine == elf->machine)
-            return names[i].name;
-    return "another";
-}
-
-/* Whether it is for the same processor as this process. */
-static bool is_own_processor(const struct elf *elf)
-{
-    struct elf own;
-    int fd = open("/proc/self/exe", O_RDONLY | O_CLOEXEC);
-    bool same;
-
-    if (fd < 0)
-        return false;
-    same = elf_read(&own, fd) == ELF_READ && own.machine == elf->machine && own.bits == elf->bits;
-    close(fd);
-    return same;
+    switch (elf->machine) {
+    case EM_X86_64: return "x86-64";
+    case EM_386: return "i386";
+    case EM_AARCH64: return "arm64";
+    case EM_ARM: return "arm";
+    case EM_RISCV: return "riscv";
+    case EM_PPC64: return "ppc64";
+    case EM_S390: return "s390";
+    case EM_MIPS: return "mips";
+    default: return "another";
+    }
 }
 
 static bool lacks_a_library(const char *text)
@@ -142,7 +144,7 @@ static void judge_answer(struct inquiry *inquiry, const char *path, const struct
                  "cannot protect a %d-bit program for another processor (%s): %s: its loader, %s, "
                  "cannot be run here",
                  elf->bits, processor(elf), path, elf->interpreter);
-    } else if (is_own_processor(elf) && lacks_a_library(answer->text)) {
+    } else if (lacks_a_library(answer->text)) {
         conclude(inquiry, NOT_PROTECTED, "Install it; without it the program does not run.",
                  "cannot protect a program that lacks a shared library: %s: its loader, %s, says:\n"
                  "%s",
@@ -212,7 +214,7 @@ static void judge_without_loader(struct inquiry *inquiry, const char *path, cons
 
 static void judge_elf(struct inquiry *inquiry, const char *path, int fd, const struct elf *elf)
 {
-    const char *privileged = what_gives_rights(fd);
+    const char *privileged = what_gives_rights(fd, false);
 
     if (elf->is_go && !wrapper_is_static(path))
         conclude(inquiry, NOT_PROTECTED,
@@ -234,7 +236,7 @@ static void judge_elf(struct inquiry *inquiry, const char *path, int fd, const s
  * setuid file or a file capability gives (execve(2)), so it would not work. */
 static void judge_traced(struct inquiry *inquiry, const char *path, int fd, const struct elf *elf)
 {
-    const char *privileged = what_gives_rights(fd);
+    const char *privileged = what_gives_rights(fd, true);
     const struct wrapper *wrapper = wrapper_find(path, inquiry->arguments);
 
     if (privileged != NULL)

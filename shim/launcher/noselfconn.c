@@ -213,24 +213,18 @@ static char **with_preload(char *const *environment, const char *preload, const 
                             preload_list(preload, sanitizer, before != NULL ? before : ""));
 }
 
-/* execve() and not execvp(): what was judged has to run, not what a second search would find. */
+/* execve() and not execvp(): what was judged has to run, not what a second search would find.
+ * Before `arguments` there is a place: that of this program's name, or of its last option. */
 __attribute__((noreturn)) static void run(const char *path, char **arguments, bool is_text,
                                           char *const *environment)
 {
-    size_t count = 0;
     int error;
 
     execve(path, arguments, environment);
     if (errno == ENOEXEC && is_text) { /* like execvp(3) */
-        char **for_shell;
-        while (arguments[count] != NULL)
-            count++;
-        for_shell = allocate((count + 2) * sizeof *for_shell);
-        for_shell[0] = (char *)"/bin/sh";
-        for_shell[1] = (char *)path;
-        for (size_t i = 1; i <= count; i++)
-            for_shell[i + 1] = arguments[i];
-        execve(for_shell[0], for_shell, environment);
+        arguments[-1] = (char *)"/bin/sh";
+        arguments[0] = (char *)path;
+        execve("/bin/sh", arguments - 1, environment);
     }
     error = errno;
     fail(error == ENOENT ? EXIT_NOT_FOUND : EXIT_NOT_EXECUTABLE, NULL, "cannot run %s: %s", path,
