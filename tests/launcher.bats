@@ -353,6 +353,9 @@ script() { # FIRST-LINE
         run -0 $command text
         assert_output "$library $BATS_TEST_TMPDIR/text 0"
     done
+    : >"$BATS_TEST_TMPDIR/text" # nothing is a text, too
+    run -0 env text
+    run -0 "$launcher" text
 }
 
 @test "a command that the kernel does not run after all is 126, one that is gone 127" {

@@ -106,6 +106,13 @@ LD_PRELOAD=$library"
 LD_PRELOAD=$library"
 }
 
+@test "a loader gets no descriptor of the launcher's" {
+    ask "ls -l /proc/\$\$/fd >$BATS_TEST_TMPDIR/asked"
+    run -0 cat "$BATS_TEST_TMPDIR/asked"
+    assert_output --partial ' 0 -> '
+    refute_output --partial "$BATS_TEST_TMPDIR/program"
+}
+
 @test "a loader is asked only if it belongs to root, and nobody else may write it" {
     local mode
     for mode in 755 555 4755; do

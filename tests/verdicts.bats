@@ -140,6 +140,9 @@ executable() { # NAME [LINE]...: in the test's folder
     says_protected env -S "A=$(printf '%04084d' 0) python3"
     says 'cannot tell what env runs: ' env -S "A=$(printf '%04085d' 0) python3"
     says 'cannot tell what env runs: ' env -S "A=$(printf '%09000d' 0) python3"
+    # A folder in a folder, of as many bytes as a path may have, and of one more.
+    says 'cannot protect a command that env does not find: ' env -C "/$(printf '%03996d' 0)" env -C "$(printf '%097d' 0)" ./nonexistent
+    says 'cannot tell what env runs: ' env -C "/$(printf '%03997d' 0)" env -C "$(printf '%097d' 0)" ./nonexistent
     # shellcheck disable=SC2046 # many words
     says_protected env $(printf 'A=%d ' {1..62}) python3
     # shellcheck disable=SC2046 # many words
@@ -524,6 +527,22 @@ install_in() { # FOLDER [VARIABLE=VALUE]...
         assert_line --partial 'cannot protect a program for a setuid or setgid caller: '
     done
     rm -rf "$folder"
+}
+
+@test "an interpreter that is a folder or a pipe is not an executable file" {
+    local interpreter
+    mkfifo -m 755 "$BATS_TEST_TMPDIR/pipe"
+    for interpreter in "$BATS_TEST_TMPDIR/pipe" "$BATS_TEST_TMPDIR"; do
+        executable script "#!$interpreter"
+        run -126 env "$BATS_TEST_TMPDIR/script"
+        run -126 --separate-stderr "$launcher" "$BATS_TEST_TMPDIR/script"
+        assert_regex "$stderr" "^noselfconn: not an executable file: $interpreter, the interpreter of "
+    done
+}
+
+@test "standard input may be closed" {
+    run -0 "$launcher" true <&-
+    run -0 "$launcher" --check true <&-
 }
 
 @test "what a terminal would not show is shown: of a first line, control characters" {

@@ -32,7 +32,7 @@ bool command_in_folder(char joined[PATH_MAX], const char *folder, const char *na
                                             : join(joined, folder, strlen(folder), name);
 }
 
-static int find_by_name(char found[PATH_MAX], const char *name, const char *folder)
+int command_find_by_name(char found[PATH_MAX], const char *name, const char *folder)
 {
     if (!command_in_folder(found, folder, name))
         return ENAMETOOLONG;
@@ -47,7 +47,7 @@ int command_find(char found[PATH_MAX], const char *name, const char *path, const
     int error = ENOENT;
 
     if (strchr(name, '/') != NULL)
-        return find_by_name(found, name, folder);
+        return command_find_by_name(found, name, folder);
     if (name[0] == '\0')
         return ENOENT;
     if (path == NULL)
@@ -55,7 +55,7 @@ int command_find(char found[PATH_MAX], const char *name, const char *path, const
     for (;;) { /* an empty entry, at the end, too, is the current folder */
         size_t length = strcspn(path, ":");
         int outcome = join(in_folder, length > 0 ? path : ".", length > 0 ? length : 1, name)
-                          ? find_by_name(candidate, in_folder, folder)
+                          ? command_find_by_name(candidate, in_folder, folder)
                           : ENAMETOOLONG;
         if (outcome == 0 || (outcome == EACCES && error == ENOENT)) {
             memcpy(found, candidate, PATH_MAX);

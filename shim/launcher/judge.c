@@ -242,7 +242,7 @@ static void judge_traced(struct inquiry *inquiry, const char *path, int fd, cons
     if (privileged != NULL)
         conclude(inquiry, NOT_PROTECTED, wrapper != NULL ? wrapper->what_to_do : reserve_or_force,
                  "cannot trace a %s: %s: traced, it would not get those rights", privileged, path);
-    else if (elf->bits > 8 * (int)sizeof(void *))
+    else if (elf->bits == 64 && sizeof(void *) == 4)
         conclude(inquiry, NOT_PROTECTED, "Build noselfconn for it: make CC=...",
                  "cannot trace a %d-bit program: %s: this noselfconn has 32", elf->bits, path);
     else
@@ -250,52 +250,53 @@ static void judge_traced(struct inquiry *inquiry, const char *path, int fd, cons
     snprintf(inquiry->judgement->program, PATH_MAX, "%s", path);
 }
 
-/* What a terminal would not show. */
-static void show(char *shown, size_t size, const char *text)
+/* With what a terminal would not show: four bytes for one, at most. */
+static void show(char shown[4 * SCRIPT_LINE], const char *text)
 {
-    size_t used = 0;
-
-    for (; *text != '\0' && used + 5 < size; text++) {
+    for (; *text != '\0'; text++) {
         if (*text == '\r')
-            used += (size_t)snprintf(shown + used, size - used, "\\r");
+            shown = stpcpy(shown, "\\r");
         else if ((unsigned char)*text < ' ' || *text == 0x7f)
-            used += (size_t)snprintf(shown + used, size - used, "\\x%02x", (unsigned char)*text);
+            shown += sprintf(shown, "\\x%02x", (unsigned char)*text);
         else
-            shown[used++] = *text;
+            *shown++ = *text;
     }
-    shown[used] = '\0';
+    *shown = '\0';
 }
 
 /* A script is judged by its interpreter. A relative name begins at the folder where it runs: the
  * kernel knows no PATH. */
 static void judge_script(struct inquiry *inquiry, const char *path, const struct script *script)
 {
-    const char **arguments = allocate(4 * sizeof *arguments);
-    size_t count = 0;
-    char shown[4 * SCRIPT_LINE], *interpreter = allocate(PATH_MAX);
+    struct {
+        char path[PATH_MAX];
+        const char *arguments[4];
+    } *interpreter = allocate(sizeof *interpreter);
+    const char **argument = interpreter->arguments;
+    char shown[4 * SCRIPT_LINE];
+    int error = command_find_by_name(interpreter->path, script->interpreter, inquiry->folder);
 
-    arguments[count++] = script->interpreter;
+    *argument++ = script->interpreter;
     if (script->has_argument)
-        arguments[count++] = script->argument;
-    arguments[count++] = path;
-    arguments[count] = NULL;
-    show(shown, sizeof shown, script->interpreter);
+        *argument++ = script->argument;
+    *argument++ = path;
+    *argument = NULL;
+    show(shown, script->interpreter);
     if (++inquiry->scripts > MOST_SCRIPTS) {
         conclude(inquiry, NOT_PROTECTED, "Name a program in its first line.",
                  "cannot protect a script whose interpreters are scripts without end: %s", path);
-    } else if (!command_in_folder(interpreter, inquiry->folder, script->interpreter) ||
-               access(interpreter, F_OK) != 0) {
+    } else if (error == EACCES) {
+        conclude(inquiry, NOT_PROTECTED, "Name a program in its first line.",
+                 "not an executable file: %s, the interpreter of %s", shown, path);
+        inquiry->judgement->status = EXIT_NOT_EXECUTABLE;
+    } else if (error != 0) {
         conclude(inquiry, NOT_PROTECTED,
                  strchr(script->interpreter, '\r') != NULL
                      ? "Its lines end with a carriage return (\\r): remove those."
                      : "Install it.",
                  "cannot protect a script whose interpreter is missing: %s: #!%s", path, shown);
-    } else if (access(interpreter, X_OK) != 0) {
-        conclude(inquiry, NOT_PROTECTED, "Name a program in its first line.",
-                 "not an executable file: %s, the interpreter of %s", shown, path);
-        inquiry->judgement->status = EXIT_NOT_EXECUTABLE;
     } else {
-        go_on(inquiry, interpreter, arguments);
+        go_on(inquiry, interpreter->path, interpreter->arguments);
     }
 }
 
@@ -421,7 +422,7 @@ static void judge_open_file(struct inquiry *inquiry, const char *path, int fd)
 
 static void judge_file(struct inquiry *inquiry, const char *path)
 {
-    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+    int fd = open(path, O_RDONLY | O_CLOEXEC); /* open until this process becomes the command */
 
     if (fd < 0) {
         conclude(inquiry, CANNOT_TELL, force_only,
@@ -430,7 +431,6 @@ static void judge_file(struct inquiry *inquiry, const char *path)
         return;
     }
     judge_open_file(inquiry, path, fd);
-    close(fd);
 }
 
 void judge(struct judgement *judgement, const struct launch *launch, const char *path,
