@@ -543,6 +543,7 @@ install_in() { # FOLDER [VARIABLE=VALUE]...
 @test "standard input may be closed" {
     run -0 "$launcher" true <&-
     run -0 "$launcher" --check true <&-
+    run -0 "$launcher" --check <&-
 }
 
 @test "what a terminal would not show is shown: of a first line, control characters" {
@@ -639,6 +640,7 @@ PYTHON
 @test "--check leaves nothing behind that the audit would report" {
     set_source_ports 40000 40099
     run -0 on here "$launcher" --check
+    NOSELFCONN_MODE=off run -125 on here "$launcher" --check
     run -0 on here "$root/scripts/noselfconn-audit"
     assert_line 'connected to themselves now: 0'
 }

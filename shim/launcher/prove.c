@@ -16,14 +16,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum {
-    FIRST_PORT = 20000,
-    LAST_PORT = 20099,
-    CHILD_REFUSED,
-    CHILD_CONNECTED,
-    CHILD_FAILED,
-    CHILD_NOT_STARTED
-};
+enum { FIRST_PORT = 20000, LAST_PORT = 20099 };
+enum { CHILD_REFUSED, CHILD_CONNECTED, CHILD_FAILED, CHILD_NOT_STARTED };
 
 /* A socket that is bound to a port of 127.0.0.1: one that the kernel chooses or, where the range of
  * these is used up, another one. Returns -1 with errno. */
