@@ -174,11 +174,14 @@ END
 @test "an empty entry of PATH is the current folder, also at its end" {
     local path
     cd "$BATS_TEST_TMPDIR"
-    printf '#!/bin/sh\necho here\n' >local-command
+    # shellcheck disable=SC2016 # for the script
+    printf '#!/bin/sh\necho "here: $0"\n' >local-command
     chmod +x local-command
     for path in "$PATH:" ":$PATH" "$PATH::/nonexistent"; do
+        PATH=$path run -0 env local-command
+        assert_output 'here: local-command'
         PATH=$path run -0 "$launcher" local-command
-        assert_output here
+        assert_output 'here: local-command'
     done
 }
 

@@ -96,7 +96,7 @@ LD_PRELOAD=$library"
     unset LD_LIBRARY_PATH
     PATH=:$PATH check env -C "$BATS_TEST_TMPDIR" program
     run -0 cat "$BATS_TEST_TMPDIR/asked"
-    assert_line --index 0 "$BATS_TEST_TMPDIR/loader --list $BATS_TEST_TMPDIR/./program"
+    assert_line --index 0 "$BATS_TEST_TMPDIR/loader --list $BATS_TEST_TMPDIR/program"
     printf '#!program\n' >script
     chmod +x script
     check ./script

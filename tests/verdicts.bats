@@ -543,7 +543,7 @@ install_in() { # FOLDER [VARIABLE=VALUE]...
 @test "standard input may be closed" {
     run -0 "$launcher" true <&-
     run -0 "$launcher" --check true <&-
-    run -0 "$launcher" --check <&-
+    run -0 on here "$launcher" --check <&-
 }
 
 @test "what a terminal would not show is shown: of a first line, control characters" {

@@ -54,7 +54,7 @@ int command_find(char found[PATH_MAX], const char *name, const char *path, const
         path = default_path;
     for (;;) { /* an empty entry, at the end, too, is the current folder */
         size_t length = strcspn(path, ":");
-        int outcome = join(in_folder, length > 0 ? path : ".", length > 0 ? length : 1, name)
+        int outcome = join(in_folder, path, length, name)
                           ? command_find_by_name(candidate, in_folder, folder)
                           : ENAMETOOLONG;
         if (outcome == 0 || (outcome == EACCES && error == ENOENT)) {
