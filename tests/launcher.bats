@@ -345,16 +345,16 @@ script() { # FIRST-LINE
 @test "a text without a first line is run by the shell, as env(1) does it" {
     local command
     # shellcheck disable=SC2016
-    printf 'echo "$LD_PRELOAD" "$0" "$#" "$@"\n' >"$BATS_TEST_TMPDIR/text"
+    printf 'tr "\\000" "|" </proc/$$/cmdline; echo "$LD_PRELOAD"' >"$BATS_TEST_TMPDIR/text"
     chmod +x "$BATS_TEST_TMPDIR/text"
     PATH=$BATS_TEST_TMPDIR:$PATH
     for command in "$launcher" "$launcher --" "env LD_PRELOAD=$library"; do
         # shellcheck disable=SC2086 # a command in words
         run -0 $command text 'two  words' '' 3
-        assert_output "$library $BATS_TEST_TMPDIR/text 3 two  words  3"
+        assert_output "/bin/sh|$BATS_TEST_TMPDIR/text|two  words||3|$library"
         # shellcheck disable=SC2086
         run -0 $command text
-        assert_output "$library $BATS_TEST_TMPDIR/text 0"
+        assert_output "/bin/sh|$BATS_TEST_TMPDIR/text|$library"
     done
     : >"$BATS_TEST_TMPDIR/text" # nothing is a text, too
     run -0 env text

@@ -55,11 +55,10 @@ static const struct interface interfaces[] = {
 #elif defined __s390x__
     {AUDIT_ARCH_S390X, OWN_NUMBERS, 4}, /* r2, after the two words of the PSW */
     {AUDIT_ARCH_S390, 362, 369, 370, 358, 102, 4},
-#else
-    {0, NONE, NONE, NONE, NONE, NONE, 0},
 #endif
+    {0, NONE, NONE, NONE, NONE, NONE, 0}, /* the end */
 };
-enum { INTERFACES = sizeof interfaces / sizeof *interfaces, X32 = 0x40000000 };
+enum { X32 = 0x40000000 };
 
 bool processor_is_known(void)
 {
@@ -156,8 +155,8 @@ int processor_filter_calls(void)
     struct program program = {.length = 0};
 
     load(&program, offsetof(struct seccomp_data, arch));
-    for (size_t i = 0; i < INTERFACES; i++)
-        add_interface(&program, &interfaces[i]);
+    for (const struct interface *one = interfaces; one->architecture != 0; one++)
+        add_interface(&program, one);
     end(&program, SECCOMP_RET_ERRNO | ENOSYS);
 
     const struct sock_fprog filter = {.len = program.length, .filter = program.code};
@@ -187,7 +186,7 @@ static uint64_t as_result(uint64_t *words, int error)
     return (uint64_t) - (int64_t)error;
 }
 
-static bool write_register(pid_t thread, unsigned int result, bool is_64_bit, int error)
+static void write_register(pid_t thread, unsigned int result, bool is_64_bit, int error)
 {
     union {
         uint64_t wide[128];
@@ -196,25 +195,23 @@ static bool write_register(pid_t thread, unsigned int result, bool is_64_bit, in
     struct iovec set = {&registers, sizeof registers};
 
     if (syscall(SYS_ptrace, PTRACE_GETREGSET, thread, NT_PRSTATUS, &set) != 0)
-        return false;
+        return; /* the thread is gone */
     if (is_64_bit)
         registers.wide[result] = as_result(registers.wide, error);
     else
         registers.narrow[result] = (uint32_t)-error;
-    return syscall(SYS_ptrace, PTRACE_SETREGSET, thread, NT_PRSTATUS, &set) == 0;
+    syscall(SYS_ptrace, PTRACE_SETREGSET, thread, NT_PRSTATUS, &set);
 }
 
-bool processor_fail_call(pid_t thread, const struct ptrace_syscall_info *info, int error)
+void processor_fail_call(pid_t thread, const struct ptrace_syscall_info *info, int error)
 {
     struct ptrace_syscall_info failed = *info;
 
     failed.exit.rval = -error;
     failed.exit.is_error = 1;
     if (syscall(SYS_ptrace, PTRACE_SET_SYSCALL_INFO, thread, sizeof failed, &failed) == 0)
-        return true;
-    for (size_t i = 0; i < INTERFACES; i++)
-        if (interfaces[i].architecture == info->arch)
-            return write_register(thread, interfaces[i].result,
-                                  (info->arch & __AUDIT_ARCH_64BIT) != 0, error);
-    return false;
+        return;
+    for (const struct interface *one = interfaces; one->architecture != 0; one++)
+        if (one->architecture == info->arch)
+            write_register(thread, one->result, (info->arch & __AUDIT_ARCH_64BIT) != 0, error);
 }

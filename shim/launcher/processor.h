@@ -31,7 +31,8 @@ bool processor_is_known(void);
 int processor_filter_calls(void);
 
 /* `thread` is stopped at the exit of a call: makes that call fail with `error`. `info` is what
- * PTRACE_GET_SYSCALL_INFO says of that stop. Returns whether it could. Changes errno. */
-bool processor_fail_call(pid_t thread, const struct ptrace_syscall_info *info, int error);
+ * PTRACE_GET_SYSCALL_INFO says of that stop. It cannot where the thread has been killed meanwhile.
+ * Changes errno. */
+void processor_fail_call(pid_t thread, const struct ptrace_syscall_info *info, int error);
 
 #endif
