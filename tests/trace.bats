@@ -55,6 +55,22 @@ refused_where_no_preload_reaches() { # COMMAND...
     refused_where_no_preload_reaches raw-i386 --socketcall 127.0.0.1 50000
 }
 
+@test "each call that connects, of either word size, with all that it names at the end of what is mapped" {
+    local program call
+    for program in "$root/build/static/raw" raw-i386 'raw-i386 --socketcall'; do
+        for call in connect sendto sendmsg sendmmsg; do
+            # shellcheck disable=SC2086 # a program and its option
+            refused_where_no_preload_reaches $program $call 127.0.0.1 50000
+            new_host
+            server 50100
+            # shellcheck disable=SC2086
+            run -0 tracing $program $call 127.0.0.1 50100
+            assert_line 'connect: 0'
+            assert_line 'peer: 127.0.0.1:50100'
+        done
+    done
+}
+
 @test "a plugin by RTLD_DEEPBIND or dlmopen()" {
     refused_where_no_preload_reaches plugins deepbind "$root/build/tests/plugin.so" 127.0.0.1 50000
     refused_where_no_preload_reaches plugins dlmopen "$root/build/tests/plugin.so" 127.0.0.1 50000
@@ -323,6 +339,47 @@ is_gone() { # PROCESS
     assert_output 'refused 48000 through 0 served 48000 harmed 0 bind-failed 0 leaked 0'
     run -0 unprotected "$root/build/static/threads" 32 64
     assert_output --regexp '^refused 0 through 32 '
+}
+
+# More than the tracer has places for: some share one.
+@test "600 threads in a connect at once, and none is taken for another" {
+    lose_syns_to 50100
+    background threads tracing python3 -c '
+import collections, socket, threading
+listener = socket.create_server(("127.0.0.1", 50100), backlog=1024)
+sockets = [socket.socket() for i in range(600)]
+results = []
+threads = [threading.Thread(target=lambda s: results.append(s.connect_ex(listener.getsockname())), args=(s,)) for s in sockets]
+for thread in threads: thread.start()
+print("started", flush=True)
+for thread in threads: thread.join()
+print(collections.Counter(results))'
+    eventually first_line_of threads
+    on here nft flush ruleset
+    eventually grep Counter "$BATS_TEST_TMPDIR/threads"
+    assert_equal "$(tail -n 1 "$BATS_TEST_TMPDIR/threads")" 'Counter({0: 600})'
+}
+
+@test "what the tracer has needed for a call it gives back: memory and descriptors" {
+    set_source_ports 50000
+    run -0 tracing --log "$BATS_TEST_TMPDIR/log" python3 -c '
+import os, re, socket
+tracer = re.search(r"TracerPid:\t(\d+)", open("/proc/self/status").read())[1]
+def needs():
+    memory = re.search(r"VmData:\s+(\d+) kB", open(f"/proc/{tracer}/status").read())[1]
+    return int(memory), len(os.listdir(f"/proc/{tracer}/fd"))
+def connect(times, port):
+    for i in range(times):
+        with socket.socket() as s: assert s.connect_ex(("127.0.0.1", port)) == 111
+connect(3, 50000)
+connect(3, 50001)
+before = needs()
+connect(300, 50000)
+connect(10000, 50001)
+after = needs()
+print(after[0] - before[0] < 500, after[1] - before[1])'
+    assert_output 'True 0'
+    assert_equal "$(wc -l <"$BATS_TEST_TMPDIR/log")" 303
 }
 
 # bats test_tags=long

@@ -615,6 +615,9 @@ PYTHON
     run -125 on here strace -qq -o "$BATS_TEST_TMPDIR/trace" -e trace=bind -e inject=bind:error=EADDRINUSE "$launcher" --check
     assert_output --partial 'cannot tell: without the library a self-connection on 127.0.0.1 ended otherwise: Address already in use'
     assert_equal "$(grep -c 'htons(200[0-9][0-9])' "$BATS_TEST_TMPDIR/trace")" 100
+    run -125 on here strace -qq -o "$BATS_TEST_TMPDIR/trace" -e trace=bind -e inject=bind:error=ENOBUFS "$launcher" --check
+    assert_output --partial 'ended otherwise: No buffer space available'
+    assert_equal "$(grep -c 'bind(' "$BATS_TEST_TMPDIR/trace")" 1
     run -125 on here strace -qq -o "$BATS_TEST_TMPDIR/trace" -e trace=connect -e inject=connect:error=ENETDOWN "$launcher" --check
     assert_output --partial 'ended otherwise: Network is down'
     for call in bind connect; do

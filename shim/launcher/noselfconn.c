@@ -273,10 +273,8 @@ int main(int argc, char **argv)
     find_or_fail(path, *arguments);
     judge(&judgement, &launch, path, (const char *const *)arguments);
     if (judgement.verdict == PROTECTED && options.trace &&
-        !trace_begin(environment, judgement.why, sizeof judgement.why, &judgement.what_to_do)) {
+        !trace_begin(environment, judgement.why, sizeof judgement.why, &judgement.what_to_do))
         judgement.verdict = NOT_PROTECTED;
-        judgement.status = EXIT_OWN_FAILURE;
-    }
     if (judgement.verdict == PROTECTED) {
         if (options.check) {
             printf("can be protected: %s, in %s, by %s\n", *arguments, judgement.program,

@@ -1,27 +1,71 @@
 /* SPDX-License-Identifier: MIT */
-/* Connects by syscall(2), which is not connect():
+/* Connects by syscall(2), which is not connect(), nor a function of libc that sends:
  *
- *     raw [--socketcall] ADDRESS PORT
+ *     raw [--socketcall] [CALL] ADDRESS PORT      CALL: connect, sendto, sendmsg or sendmmsg
  *
- * with the option as 32-bit programs did before Linux 4.3 (socketcall(2)). */
+ * with the option as 32-bit programs did before Linux 4.3 (socketcall(2)). All that the call names
+ * is at the end of what is mapped: who looks further gets nothing. */
 #include "common.h"
 
 #include <linux/net.h>
+#include <sys/mman.h>
 #include <sys/syscall.h>
+#include <sys/uio.h>
 
-static long connect_by(bool socketcall, int fd, const void *destination, socklen_t length)
+enum { FLAGS = MSG_FASTOPEN | MSG_NOSIGNAL };
+
+static void *at_the_end(const void *data, size_t size)
 {
-#ifdef SYS_socketcall
-    const long arguments[] = {fd, (long)destination, (long)length};
+    const size_t page = (size_t)sysconf(_SC_PAGESIZE);
+    char *pages = mmap(NULL, 2 * page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
+    if (pages == MAP_FAILED || munmap(pages + page, page) != 0)
+        die("mmap");
+    return memcpy(pages + page - size, data, size);
+}
+
+static long call_by(bool socketcall, const char *name, int fd, void *destination, socklen_t length)
+{
+    struct iovec data = {.iov_base = at_the_end("x", 1), .iov_len = 1};
+    const struct mmsghdr message = {
+        .msg_hdr = {
+            .msg_name = destination, .msg_namelen = length, .msg_iov = &data, .msg_iovlen = 1}};
+    void *place = at_the_end(&message, sizeof message);
+    const struct {
+        const char *name;
+        long number;
+        int in_socketcall;
+        size_t count;
+        long arguments[6];
+    } calls[] = {
+        {"connect", SYS_connect, SYS_CONNECT, 3, {fd, (long)destination, (long)length}},
+        {"sendto",
+         SYS_sendto,
+         SYS_SENDTO,
+         6,
+         {fd, (long)data.iov_base, 1, FLAGS, (long)destination, (long)length}},
+        {"sendmsg", SYS_sendmsg, SYS_SENDMSG, 3, {fd, (long)place, FLAGS}},
+        {"sendmmsg", SYS_sendmmsg, SYS_SENDMMSG, 4, {fd, (long)place, 1, FLAGS}},
+    };
+    size_t i = 0;
+
+    while (strcmp(calls[i].name, name) != 0)
+        if (++i == sizeof calls / sizeof *calls) {
+            fprintf(stderr, "unknown call: %s\n", name);
+            exit(2);
+        }
+#ifdef SYS_socketcall
     if (socketcall)
-        return syscall(SYS_socketcall, SYS_CONNECT, arguments);
+        return syscall(SYS_socketcall, calls[i].in_socketcall,
+                       at_the_end(calls[i].arguments, calls[i].count * sizeof(long)));
 #endif
     if (socketcall) {
         errno = ENOSYS;
         return -1;
     }
-    return syscall(SYS_connect, fd, destination, length);
+    return syscall(calls[i].number, calls[i].arguments[0], calls[i].arguments[1],
+                   calls[i].arguments[2], calls[i].arguments[3], calls[i].arguments[4],
+                   calls[i].arguments[5]);
 }
 
 int main(int argc, char **argv)
@@ -29,9 +73,19 @@ int main(int argc, char **argv)
     struct sockaddr_storage destination;
     socklen_t length;
     bool socketcall = argc > 1 && strcmp(argv[1], "--socketcall") == 0;
-    int fd = socket_for(argc - socketcall, argv + socketcall, &destination, &length);
-    long result = connect_by(socketcall, fd, &destination, length);
+    const char *name = "connect";
+    long result;
+    int fd;
 
+    argc -= socketcall;
+    argv += socketcall;
+    if (argc == 4) {
+        name = argv[1];
+        argc--;
+        argv++;
+    }
+    fd = socket_for(argc, argv, &destination, &length);
+    result = call_by(socketcall, name, fd, at_the_end(&destination, length), length);
     print_outcome(fd, result < 0 ? errno : 0);
     return 0;
 }
