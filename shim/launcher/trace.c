@@ -176,18 +176,17 @@ static long from_status(pid_t process, const char *name)
  */
 static int duplicate(pid_t thread, int fd)
 {
-    int process_fd = (int)syscall(PIDFD_OPEN, thread, PIDFD_THREAD), copy;
+    int holder = (int)syscall(PIDFD_OPEN, thread, PIDFD_THREAD), copy;
 
-    if (process_fd < 0 && errno == EINVAL) {
-        process_fd = (int)syscall(PIDFD_OPEN, thread, 0);
-        pid_t process = process_fd < 0 ? (pid_t)from_status(thread, "Tgid:") : 0;
-        if (process > 0 && syscall(SYS_kcmp, thread, process, KCMP_FILES, 0L, 0L) == 0)
-            process_fd = (int)syscall(PIDFD_OPEN, process, 0);
+    if (holder < 0 && errno == EINVAL) {
+        pid_t process = (pid_t)from_status(thread, "Tgid:");
+        if (process == thread || syscall(SYS_kcmp, thread, process, KCMP_FILES, 0L, 0L) == 0)
+            holder = (int)syscall(PIDFD_OPEN, process, 0);
     }
-    if (process_fd < 0)
+    if (holder < 0)
         return -1;
-    copy = (int)syscall(PIDFD_GETFD, process_fd, fd, 0);
-    close(process_fd);
+    copy = (int)syscall(PIDFD_GETFD, holder, fd, 0);
+    close(holder);
     return copy;
 }
 
@@ -199,17 +198,17 @@ struct caller report_caller(int fd)
     static char command[16];
     char path[64];
     long process = from_status(reported->thread, "Tgid:");
-    ssize_t length = -1;
-    int comm, standard_error;
+    FILE *comm;
+    int standard_error;
 
     (void)fd; /* the duplicate's */
+    command[0] = '\0';
     snprintf(path, sizeof path, "/proc/%ld/comm", process);
-    comm = open(path, O_RDONLY | O_CLOEXEC);
-    if (comm >= 0) {
-        length = read(comm, command, sizeof command);
-        close(comm);
-    }
-    command[length > 0 ? length - 1 : 0] = '\0'; /* where the line ends */
+    comm = fopen(path, "re");
+    if (comm != NULL && fgets(command, sizeof command, comm) != NULL)
+        command[strcspn(command, "\n")] = '\0';
+    if (comm != NULL)
+        fclose(comm);
     if (settings.log == LOG_STDERR && (standard_error = duplicate(reported->thread, 2)) >= 0) {
         dup3(standard_error, STDERR_FILENO, O_CLOEXEC);
         close(standard_error);
@@ -223,23 +222,19 @@ struct caller report_caller(int fd)
 /* For descriptors 0 to 2: something whose end nobody waits for. */
 static void hold_nothing(int fd)
 {
-    int nothing = open("/", O_PATH | O_CLOEXEC);
+    int nothing = open("/", O_PATH);
 
     dup3(nothing, fd, O_CLOEXEC);
     close(nothing);
 }
 
 /* A BPF program of the control group may have changed where the connection goes (bpf(2),
- * BPF_CGROUP_INET4_CONNECT); once it is established the peer is known. */
-static void replace_by_peer(int fd, struct sockaddr_in6 *destination, uint32_t *length)
+ * BPF_CGROUP_INET4_CONNECT); once it is established the peer is known. It is of the same family. */
+static void replace_by_peer(int fd, struct sockaddr_in6 *destination)
 {
-    struct sockaddr_in6 peer;
-    socklen_t size = sizeof peer;
+    socklen_t size = sizeof *destination;
 
-    if (syscall(SYS_getpeername, fd, &peer, &size) == 0) {
-        *destination = peer;
-        *length = size;
-    }
+    syscall(SYS_getpeername, fd, destination, &size);
 }
 
 /* Whether the call may return `result`, errno set where that is -1. Where the tracer cannot see
@@ -263,7 +258,7 @@ static bool may_return(struct attempt *attempt, ssize_t result)
         return true;
     if (!find_destination(attempt, &address, &length))
         return false;
-    if (address == 0 || length == 0)
+    if (address == 0)
         return true;
     if (length > sizeof destination)
         length = sizeof destination;
@@ -274,7 +269,7 @@ static bool may_return(struct attempt *attempt, ssize_t result)
     fd = duplicate(attempt->thread, (int)attempt->arguments[0]);
     if (fd < 0)
         return false;
-    replace_by_peer(fd, &destination, &length);
+    replace_by_peer(fd, &destination);
     reported = attempt;
     errno = error;
     guarded = guard(result, names[attempt->call], fd, (struct sockaddr *)&destination, length);

@@ -9,6 +9,7 @@
 
 #include <linux/net.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
 
@@ -77,6 +78,8 @@ int main(int argc, char **argv)
     long result;
     int fd;
 
+    if (getenv("UNDUMPABLE") != NULL)
+        must(prctl(PR_SET_DUMPABLE, 0L, 0L, 0L, 0L), "prctl");
     argc -= socketcall;
     argv += socketcall;
     if (argc == 4) {
