@@ -130,8 +130,7 @@ static bool unpack_socketcall(struct attempt *attempt)
     return true;
 }
 
-/* Where the call has its destination, and how long it says that is; NULL and 0 where it has none.
- */
+/* Where the call has its destination, and how long it says that is. Some have none: NULL. */
 static bool find_destination(const struct attempt *attempt, uint64_t *address, uint32_t *length)
 {
     const uint64_t *arguments = attempt->arguments;

@@ -88,7 +88,8 @@ int main(int argc, char **argv)
     must(unshare(CLONE_NEWNS), "unshare");
     must(mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL), "mount");
     must(mount("cgroup2", folder, "cgroup2", 0, NULL), "mount cgroup2");
-    snprintf(group, sizeof group, "%s/noselfconn-%ld", folder, (long)getpid());
+    /* Named like the folder, and not by the process: another namespace has the same numbers. */
+    snprintf(group, sizeof group, "%s/%s", folder, folder + strlen("/tmp/"));
     snprintf(members, sizeof members, "%s/cgroup.procs", group);
     must(mkdir(group, 0755), group);
     group_fd = must(open(group, O_RDONLY | O_DIRECTORY), group);
