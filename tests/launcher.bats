@@ -378,7 +378,9 @@ END
     set_source_ports 50000
     run -0 --separate-stderr on here "$launcher" --force connect-static 127.0.0.1 50000
     assert_connected_to_itself
-    assert_regex "$stderr" 'noselfconn: warning: running it UNPROTECTED'
+    assert_regex "$stderr" '^noselfconn: cannot protect a statically linked program: .*
+To protect it, run it traced: .*
+noselfconn: warning: running it UNPROTECTED, as --force asks$'
     # The control: nothing is said of what is protected.
     run -0 --separate-stderr on here "$launcher" --force true
     assert_equal "$stderr" ''

@@ -320,6 +320,20 @@ has_more_lines_than() { # NUMBER
     eventually is_gone "$tracer"
 }
 
+@test "what a caller has open, the tracer has not: by close_range() and, where there is none, one by one" {
+    local how process descriptors
+    for how in '' 'deny close_range unknown'; do
+        # shellcheck disable=SC2016,SC2086 # for the inner shell; words
+        background command on here prlimit --nofile=300 $how "$launcher" --trace sh -c 'echo $$; exec sleep 60' \
+            3<&0 4<&0 5<&0 255<&0 299<&0
+        process=$(process_of command)
+        run ls "/proc/$(tracer_of "$process")/fd"
+        assert_output $'0\n1\n2'
+        kill -KILL "$process"
+        rm "$BATS_TEST_TMPDIR/command"
+    done
+}
+
 is_gone() { # PROCESS
     [ ! -e "/proc/$1/stat" ] || [ "$(awk '{ print $3 }' "/proc/$1/stat")" = Z ]
 }

@@ -251,7 +251,7 @@ static void judge_traced(struct inquiry *inquiry, const char *path, int fd, cons
 }
 
 /* With what a terminal would not show: four bytes for one, at most. */
-static void show(char shown[4 * SCRIPT_LINE], const char *text)
+static void show(char *shown, const char *text)
 {
     for (; *text != '\0'; text++) {
         if (*text == '\r')

@@ -56,7 +56,7 @@ static const struct interface interfaces[] = {
     {AUDIT_ARCH_S390X, OWN_NUMBERS, 4}, /* r2, after the two words of the PSW */
     {AUDIT_ARCH_S390, 362, 369, 370, 358, 102, 4},
 #endif
-    {0, NONE, NONE, NONE, NONE, NONE, 0}, /* the end */
+    {.architecture = 0}, /* the end */
 };
 enum { X32 = 0x40000000 };
 

@@ -179,7 +179,7 @@ static int duplicate(pid_t thread, int fd)
 
     if (holder < 0 && errno == EINVAL) {
         pid_t process = (pid_t)from_status(thread, "Tgid:");
-        if (process == thread || syscall(SYS_kcmp, thread, process, KCMP_FILES, 0L, 0L) == 0)
+        if (process == thread || syscall(SYS_kcmp, thread, process, KCMP_FILES) == 0)
             holder = (int)syscall(PIDFD_OPEN, process, 0);
     }
     if (holder < 0)
@@ -359,13 +359,12 @@ static void hold_on_to_nothing(int channel)
     dup3(channel, 3, O_CLOEXEC);
     for (int fd = 0; fd <= 2; fd++)
         hold_nothing(fd);
-    if (getrlimit(RLIMIT_NOFILE, &files) == 0) {
-        if (syscall(CLOSE_RANGE, 4, ~0U, 0) != 0) /* before Linux 5.9 */
-            for (rlim_t fd = 4; fd < files.rlim_cur; fd++)
-                close((int)fd);
-        files.rlim_cur = files.rlim_max;
-        setrlimit(RLIMIT_NOFILE, &files);
-    }
+    getrlimit(RLIMIT_NOFILE, &files);
+    if (syscall(CLOSE_RANGE, 4, ~0U, 0) != 0) /* before Linux 5.9 */
+        for (rlim_t fd = 4; fd < files.rlim_cur; fd++)
+            close((int)fd);
+    files.rlim_cur = files.rlim_max;
+    setrlimit(RLIMIT_NOFILE, &files);
 }
 
 /* All that the tracer is going to need, but for what takes a stopped call. */
@@ -447,7 +446,7 @@ static void read_settings(char *const *environment)
 /* By the system call: wait(2) would see a child of fork(). This one ends without a signal. */
 static pid_t fork_unseen(void)
 {
-    return (pid_t)syscall(SYS_clone, 0L, 0L, 0L, 0L, 0L);
+    return (pid_t)syscall(SYS_clone, 0L, 0L);
 }
 
 bool trace_begin(char *const *environment, char *why, size_t size, const char **what_to_do)
@@ -471,10 +470,10 @@ bool trace_begin(char *const *environment, char *why, size_t size, const char **
     if (tracer == 0)
         run_tracer(process, channel[1], channel[0]);
     close(channel[1]);
-    prctl(PR_SET_PTRACER, (unsigned long)tracer, 0L, 0L, 0L); /* fails where there is no Yama */
+    prctl(PR_SET_PTRACER, (unsigned long)tracer); /* fails where there is no Yama */
     if (write(channel[0], "", 1) != 1 || read(channel[0], &report, sizeof report) != sizeof report)
         report = (struct report){"the tracer", ECHILD};
-    prctl(PR_SET_PTRACER, 0L, 0L, 0L, 0L);
+    prctl(PR_SET_PTRACER, 0L);
     close(channel[0]);
     if (report.step == NULL && processor_filter_calls() != 0)
         report = (struct report){"seccomp", errno};

@@ -28,6 +28,7 @@ static const struct denied calls[] = {
     {"getsockopt", SYS_getsockopt, -1, 0, EPERM},
     {"shutdown", SYS_shutdown, -1, 0, EPERM},
     {"ptrace", SYS_ptrace, -1, 0, EPERM},
+    {"close_range", 436, -1, 0, EPERM},
     {"seccomp", SYS_seccomp, -1, 0, EPERM},
     {"clone", SYS_clone, -1, 0, EPERM},
     {"pidfd_getfd", 438, -1, 0, EPERM},
