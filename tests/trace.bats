@@ -264,8 +264,16 @@ sys.exit(os.waitstatus_to_exitcode(os.waitpid(process, 0)[1]))' "$@"
         'ready>' 'echo status $?\n' 'status 130' 'exit 0\n' -- "$launcher" --trace "${shell[@]}"
 }
 
+# In a process group whose parent belongs to another one of the session: otherwise three of these do not stop.
 @test "stopped and continued from outside, threads included" {
-    background worker tracing python3 -c '
+    local in_a_group='
+import os, sys
+child = os.fork()
+if child == 0:
+    os.setpgid(0, 0)
+    os.execv(sys.argv[1], sys.argv[1:])
+os.waitpid(child, 0)'
+    background worker on here python3 -c "$in_a_group" "$launcher" --trace python3 -c '
 import os, threading, time
 print(os.getpid(), flush=True)
 threads = [threading.Thread(target=time.sleep, args=(60,)) for _ in range(8)]
@@ -273,16 +281,18 @@ for thread in threads: thread.start()
 while True:
     time.sleep(0.01)
     print("tick", flush=True)'
-    local process ticks
+    local process signal ticks
     process=$(process_of worker)
     eventually grep -q tick "$BATS_TEST_TMPDIR/worker"
-    kill -STOP "$process"
-    eventually all_threads_are t "$process" # as ptrace shows what would be T
-    ticks=$(output_of worker | wc -l)
-    sleep 0.2
-    assert_equal "$(output_of worker | wc -l)" "$ticks"
-    kill -CONT "$process"
-    eventually has_more_lines_than "$ticks"
+    for signal in STOP TSTP TTIN TTOU; do
+        kill -"$signal" "$process"
+        eventually all_threads_are t "$process" # as ptrace shows what would be T
+        ticks=$(output_of worker | wc -l)
+        sleep 0.2
+        assert_equal "$(output_of worker | wc -l)" "$ticks"
+        kill -CONT "$process"
+        eventually has_more_lines_than "$ticks"
+    done
     kill -KILL "$process"
 }
 
@@ -305,7 +315,7 @@ has_more_lines_than() { # NUMBER
     assert_refused
 }
 
-@test "the tracer keeps no file open, and ends with the last process" {
+@test "the tracer keeps no file open, takes no signal, and ends with the last process" {
     # A pipe that only the tracer held would never end.
     run -0 timeout 10 sh -c '"$@" | cat' sh "$launcher" --trace sh -c 'sleep 3 <&- >&- 2>&- 3>&- & echo at once'
     assert_output 'at once'
@@ -316,6 +326,12 @@ has_more_lines_than() { # NUMBER
     tracer=$(tracer_of "$process")
     run readlink "/proc/$tracer/fd/0" "/proc/$tracer/fd/1" "/proc/$tracer/fd/2" "/proc/$tracer/cwd"
     assert_output $'/\n/\n/\n/'
+    # Nor does a signal reach it, as of the terminal, the process group, or `killall noselfconn`.
+    assert_equal "$(awk '{ print $6 }' "/proc/$tracer/stat")" "$tracer"
+    kill -HUP "$tracer"
+    kill -TERM "$tracer"
+    sleep 0.1
+    assert_equal "$(tracer_of "$process")" "$tracer"
     kill -KILL "$process"
     eventually is_gone "$tracer"
 }
@@ -390,11 +406,11 @@ before = needs()
 connect(300, 50000)
 connect(10000, 50001)
 after = needs()
-print(after[0] - before[0] < 500, after[1] - before[1])'
+print(after[0] - before[0] < 500, after[1] - before[1], os.readlink(f"/proc/{tracer}/fd/2"))'
     set_source_ports 50000
     for log in "$BATS_TEST_TMPDIR/log" stderr; do
         tracing --log "$log" python3 -c "$client" >"$BATS_TEST_TMPDIR/output" 2>"$BATS_TEST_TMPDIR/stderr"
-        assert_equal "$(cat "$BATS_TEST_TMPDIR/output")" 'True 0'
+        assert_equal "$(cat "$BATS_TEST_TMPDIR/output")" 'True 0 /'
         assert_equal "$(wc -l <"${log/stderr/$BATS_TEST_TMPDIR/stderr}")" 303
     done
 }
@@ -606,14 +622,22 @@ thread.join()'
     server 50100
     local client='
 import ctypes, os, socket, threading
+ready, go = threading.Event(), threading.Event()
 def attempt(port, alone):
     if alone:
         ctypes.CDLL(None).unshare(0x400)  # CLONE_FILES
     s = socket.socket()
+    ready.set()
+    go.wait()
     print(s.connect_ex(("127.0.0.1", port)))
 for port, alone in (50000, False), (50100, False), (50100, True):
+    ready.clear()
+    go.clear()
     thread = threading.Thread(target=attempt, args=(port, alone))
     thread.start()
+    ready.wait()
+    decoy = socket.socket()  # of the same number, where the thread has its own descriptors
+    go.set()
     thread.join()'
     run -0 on here sh -c 'echo 50000 50009 >/proc/sys/net/ipv4/ip_local_port_range'
     set_source_ports 50000

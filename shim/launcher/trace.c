@@ -327,10 +327,6 @@ static void take_stop(pid_t thread, int status)
     } else if (event == PTRACE_EVENT_STOP && stops_a_process(signal)) {
         ask(PTRACE_LISTEN, thread, 0, NULL);
     } else if (event != 0) {
-        /* A thread that calls exec takes over the number of the first thread, which is gone then
-         * (ptrace(2)). */
-        if (event == PTRACE_EVENT_EXEC)
-            free(take_attempt(thread));
         ask(PTRACE_CONT, thread, 0, NULL);
     } else {
         ask(PTRACE_CONT, thread, 0, (void *)(uintptr_t)signal);
@@ -354,8 +350,7 @@ static void hold_on_to_nothing(int channel)
     sigfillset(&all);
     sigprocmask(SIG_SETMASK, &all, NULL);
     setsid();
-    if (chdir("/") != 0)
-        _exit(EXIT_OWN_FAILURE);
+    syscall(SYS_chdir, "/");
     dup3(channel, 3, O_CLOEXEC);
     for (int fd = 0; fd <= 2; fd++)
         hold_nothing(fd);
