@@ -366,8 +366,7 @@ static void hold_on_to_nothing(int channel)
 static struct report attach(pid_t process, int any_fd)
 {
     const unsigned long options = PTRACE_O_TRACESYSGOOD | PTRACE_O_TRACESECCOMP |
-                                  PTRACE_O_TRACECLONE | PTRACE_O_TRACEFORK | PTRACE_O_TRACEVFORK |
-                                  PTRACE_O_TRACEEXEC;
+                                  PTRACE_O_TRACECLONE | PTRACE_O_TRACEFORK | PTRACE_O_TRACEVFORK;
     enum mode mode = MODE_ENFORCE;
     int fd;
 
