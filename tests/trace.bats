@@ -392,7 +392,7 @@ print(collections.Counter(results))'
 
 @test "what the tracer has needed for a call it gives back: memory and descriptors" {
     local log client='
-import os, re, socket
+import os, re, socket, time
 tracer = re.search(r"TracerPid:\t(\d+)", open("/proc/self/status").read())[1]
 def needs():
     memory = re.search(r"VmData:\s+(\d+) kB", open(f"/proc/{tracer}/status").read())[1]
@@ -400,19 +400,43 @@ def needs():
 def connect(times, port):
     for i in range(times):
         with socket.socket() as s: assert s.connect_ex(("127.0.0.1", port)) == 111
+def killed(times):
+    for i in range(times):
+        s, ready, begins = socket.socket(), *os.pipe()
+        child = os.fork()
+        if child == 0:
+            os.write(begins, b"!")
+            s.connect(("127.0.0.1", 50002))
+        os.read(ready, 1)
+        time.sleep(0.0005)
+        os.kill(child, 9)
+        os.waitpid(child, 0)
+        for fd in s, ready, begins: os.close(fd if fd != s else s.detach())
 connect(3, 50000)
 connect(3, 50001)
+killed(3)
 before = needs()
 connect(300, 50000)
-connect(10000, 50001)
+connect(3000, 50001)
+killed(3000)
 after = needs()
-print(after[0] - before[0] < 500, after[1] - before[1], os.readlink(f"/proc/{tracer}/fd/2"))'
+print(after[0] - before[0] < 100, after[1] - before[1], os.readlink(f"/proc/{tracer}/fd/2"))'
     set_source_ports 50000
+    lose_syns_to 50002
     for log in "$BATS_TEST_TMPDIR/log" stderr; do
         tracing --log "$log" python3 -c "$client" >"$BATS_TEST_TMPDIR/output" 2>"$BATS_TEST_TMPDIR/stderr"
         assert_equal "$(cat "$BATS_TEST_TMPDIR/output")" 'True 0 /'
         assert_equal "$(wc -l <"${log/stderr/$BATS_TEST_TMPDIR/stderr}")" 303
     done
+}
+
+@test "a caller with few descriptors leaves the tracer as many as it may have" {
+    set_source_ports 50000
+    run -0 on here prlimit --nofile=6:100 "$launcher" --trace --log "$BATS_TEST_TMPDIR/log" \
+        "$root/build/static/connect" 127.0.0.1 50000 3>&- 4>&- 5>&-
+    assert_line 'connect: ECONNREFUSED'
+    run -0 wc -l <"$BATS_TEST_TMPDIR/log"
+    assert_output 1
 }
 
 # bats test_tags=long
@@ -473,17 +497,23 @@ memory_of() { # PROCESS
 }
 
 @test "where tracing cannot work it says so, before anything runs" {
-    local refusal
-    local -a obstacle
-    for obstacle in 'strace -f -o /dev/null' 'deny ptrace fail' 'deny seccomp fail' 'deny pidfd_getfd fail' \
-        'deny process_vm_readv fail' 'deny pidfd_getfd unknown' 'deny get-syscall-info fail' 'deny clone fail'; do
+    local obstacle words
+    while IFS='|' read -r obstacle words; do
         # shellcheck disable=SC2086 # several words
         run -125 --separate-stderr $obstacle "$launcher" --trace touch "$BATS_TEST_TMPDIR/ran"
-        assert_regex "$stderr" '^noselfconn: cannot trace: '
-        refusal=${stderr#*$'\n'}
-        [ -n "$refusal" ]
+        assert_regex "$stderr" "^noselfconn: cannot trace: $words.*"$'\n.'
         [ ! -e "$BATS_TEST_TMPDIR/ran" ]
-    done
+    done <<'END'
+strace -f -o /dev/null|process [0-9]+ traces this one already
+deny ptrace fail|ptrace: Operation not permitted
+deny seccomp fail|seccomp: Operation not permitted
+deny pidfd_getfd fail|pidfd_getfd: Operation not permitted
+deny pidfd_getfd unknown|pidfd_getfd: Function not implemented
+deny pidfd_getfd kill|the tracer: No child processes
+deny process_vm_readv fail|process_vm_readv: Operation not permitted
+deny get-syscall-info fail|a system call did not stop for the tracer, or its result stayed: Bad file descriptor
+deny clone fail|clone: Operation not permitted
+END
     run -0 deny ptrace fail "$launcher" --trace --force touch "$BATS_TEST_TMPDIR/ran"
     assert_output --partial UNPROTECTED
     [ -e "$BATS_TEST_TMPDIR/ran" ]

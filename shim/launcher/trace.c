@@ -381,6 +381,8 @@ static struct report attach(pid_t process, int any_fd)
     return (struct report){NULL, 0};
 }
 
+/* It ends with the last thread that it traces: at once where it could not attach, or where the
+ * process is gone. */
 __attribute__((noreturn)) static void run_tracer(pid_t process, int channel, int any_fd)
 {
     char go;
@@ -389,11 +391,9 @@ __attribute__((noreturn)) static void run_tracer(pid_t process, int channel, int
     int status;
 
     hold_on_to_nothing(channel);
-    if (read(3, &go, 1) != 1)
-        _exit(EXIT_OWN_FAILURE);
+    syscall(SYS_read, 3, &go, 1L);
     report = attach(process, any_fd);
-    if (write(3, &report, sizeof report) != sizeof report || report.step != NULL)
-        _exit(EXIT_OWN_FAILURE);
+    syscall(SYS_write, 3, &report, sizeof report);
     close(3);
     while ((thread = waitpid(-1, &status, __WALL)) > 0)
         if (WIFSTOPPED(status))
@@ -463,12 +463,11 @@ bool trace_begin(char *const *environment, char *why, size_t size, const char **
     }
     if (tracer == 0)
         run_tracer(process, channel[1], channel[0]);
-    close(channel[1]);
+    close(channel[1]); /* so that its end is seen; the other end lasts until exec */
     prctl(PR_SET_PTRACER, (unsigned long)tracer); /* fails where there is no Yama */
     if (write(channel[0], "", 1) != 1 || read(channel[0], &report, sizeof report) != sizeof report)
         report = (struct report){"the tracer", ECHILD};
     prctl(PR_SET_PTRACER, 0L);
-    close(channel[0]);
     if (report.step == NULL && processor_filter_calls() != 0)
         report = (struct report){"seccomp", errno};
     if (report.step == NULL) {
