@@ -514,8 +514,12 @@ deny process_vm_readv fail|process_vm_readv: Operation not permitted
 deny get-syscall-info fail|a system call did not stop for the tracer, or its result stayed: Bad file descriptor
 deny clone fail|clone: Operation not permitted
 END
-    run -0 deny ptrace fail "$launcher" --trace --force touch "$BATS_TEST_TMPDIR/ran"
-    assert_output --partial UNPROTECTED
+    # What has tried to be the tracer is no child of the command.
+    # shellcheck disable=SC2016 # for the inner shell
+    run -0 --separate-stderr deny ptrace fail "$launcher" --trace --force \
+        sh -c 'read -r children </proc/$$/task/$$/children; echo "[$children]"; touch "$1"' sh "$BATS_TEST_TMPDIR/ran"
+    assert_output '[]'
+    assert_regex "$stderr" UNPROTECTED
     [ -e "$BATS_TEST_TMPDIR/ran" ]
 }
 
