@@ -337,7 +337,7 @@ has_more_lines_than() { # NUMBER
 }
 
 @test "what a caller has open, the tracer has not: by close_range() and, where there is none, one by one" {
-    local how process descriptors
+    local how process
     for how in '' 'deny close_range unknown'; do
         # shellcheck disable=SC2016,SC2086 # for the inner shell; words
         background command on here prlimit --nofile=300 $how "$launcher" --trace sh -c 'echo $$; exec sleep 60' \

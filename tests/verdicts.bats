@@ -78,6 +78,9 @@ executable() { # NAME [LINE]...: in the test's folder
     is_refused_under_it env NAME=value connect 127.0.0.1 50000
     is_refused_under_it env -u OTHER -C / connect 127.0.0.1 50000
     says_protected env
+    # A command with the name of a variable is none.
+    ln -s "$(type -P true)" "$BATS_TEST_TMPDIR/LD_PRELOAD"
+    says_protected env "PATH=$BATS_TEST_TMPDIR:$PATH" LD_PRELOAD
     says 'cannot protect a statically linked program' env NAME=value connect-static
     says 'cannot protect a command that env does not find: nonexistent' env nonexistent
     says 'cannot protect a command that env does not find: connect' env PATH=/nonexistent connect
