@@ -543,10 +543,13 @@ install_in() { # FOLDER [VARIABLE=VALUE]...
     done
 }
 
+# Not by run's own standard input, which would be a pipe then.
 @test "standard input may be closed" {
-    run -0 "$launcher" true <&-
-    run -0 "$launcher" --check true <&-
-    run -0 on here "$launcher" --check <&-
+    local arguments
+    for arguments in true '--check true' --check; do
+        # shellcheck disable=SC2016,SC2086 # for the inner shell; words
+        run -0 on here sh -c 'exec "$0" "$@" <&-' "$launcher" $arguments
+    done
 }
 
 @test "what a terminal would not show is shown: of a first line, control characters" {
@@ -618,6 +621,7 @@ PYTHON
     run -125 on here strace -qq -o "$BATS_TEST_TMPDIR/trace" -e trace=bind -e inject=bind:error=EADDRINUSE "$launcher" --check
     assert_output --partial 'cannot tell: without the library a self-connection on 127.0.0.1 ended otherwise: Address already in use'
     assert_equal "$(grep -c 'htons(200[0-9][0-9])' "$BATS_TEST_TMPDIR/trace")" 100
+    assert_equal "$(grep -c 'bind(' "$BATS_TEST_TMPDIR/trace")" 101
     run -125 on here strace -qq -o "$BATS_TEST_TMPDIR/trace" -e trace=bind -e inject=bind:error=ENOBUFS "$launcher" --check
     assert_output --partial 'ended otherwise: No buffer space available'
     assert_equal "$(grep -c 'bind(' "$BATS_TEST_TMPDIR/trace")" 1
