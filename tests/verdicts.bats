@@ -543,6 +543,15 @@ install_in() { # FOLDER [VARIABLE=VALUE]...
     done
 }
 
+@test "an interpreter that could drop the environment does so only by its option" {
+    # The memory that malloc(3) hands out holds no zeros here, which could end a list by chance.
+    export MALLOC_PERTURB_=165
+    executable script "#!$(type -P setpriv)"
+    says_protected "$BATS_TEST_TMPDIR/script"
+    executable script "#!$(type -P setpriv) --reset-env"
+    says 'cannot protect what .*setpriv runs: ' "$BATS_TEST_TMPDIR/script"
+}
+
 # Not by run's own standard input, which would be a pipe then.
 @test "standard input may be closed" {
     local arguments
