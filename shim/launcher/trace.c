@@ -197,17 +197,15 @@ struct caller report_caller(int fd)
     static char command[16];
     char path[64];
     long process = from_status(reported->thread, "Tgid:");
-    FILE *comm;
-    int standard_error;
+    int comm, standard_error;
+    ssize_t length;
 
     (void)fd; /* the duplicate's */
-    command[0] = '\0';
     snprintf(path, sizeof path, "/proc/%ld/comm", process);
-    comm = fopen(path, "re");
-    if (comm != NULL && fgets(command, sizeof command, comm) != NULL)
-        command[strcspn(command, "\n")] = '\0';
-    if (comm != NULL)
-        fclose(comm);
+    comm = open(path, O_RDONLY);
+    length = read(comm, command, sizeof command);
+    close(comm);
+    command[length > 0 ? length - 1 : 0] = '\0'; /* for the end of the line: there may be others */
     if (settings.log == LOG_STDERR && (standard_error = duplicate(reported->thread, 2)) >= 0) {
         dup3(standard_error, STDERR_FILENO, O_CLOEXEC);
         close(standard_error);
