@@ -418,7 +418,10 @@ library: $library$"
     assert_output --partial 'NOT PROTECTED: '
     on here ip link set lo down
     run -125 unprotected "$launcher" --check
-    assert_output --partial 'cannot tell: '
+    assert_output --partial 'cannot tell: without the library a self-connection on 127.0.0.1 ended otherwise'
+    # shellcheck disable=SC2016 # for the inner shell
+    run -125 unprotected sh -c 'exec "$0" --check <&-' "$launcher"
+    assert_output --partial 'cannot tell: without the library a self-connection on 127.0.0.1 ended otherwise'
 }
 
 @test "--observe and --log" {

@@ -87,6 +87,21 @@ print(libc.connect(s.fileno(), server, 16), ctypes.get_errno())'
     assert_output '-1 111'
 }
 
+@test "an address that is said to be longer than it is" {
+    local client='
+import ctypes, socket, struct, sys
+libc = ctypes.CDLL("libc.so.6", use_errno=True)
+server = struct.pack("=HH4s", socket.AF_INET, socket.htons(int(sys.argv[1])), bytes([127, 0, 0, 1])).ljust(128, b"x")
+for length in 16, 27, 28, 29, 128:
+    print(libc.connect(socket.socket().detach(), server, length), ctypes.get_errno(), end=" ")'
+    server 50100
+    run -0 tracing python3 -c "$client" 50100
+    assert_output '0 0 0 0 0 0 0 0 0 0 '
+    set_source_ports 50000
+    run -0 tracing python3 -c "$client" 50000
+    assert_output '-1 111 -1 111 -1 111 -1 111 -1 111 '
+}
+
 # The positive control is in reach.bats.
 @test "the resolver of glibc, over TCP" {
     echo 'nameserver 127.0.0.1
