@@ -356,8 +356,6 @@ static void hold_on_to_nothing(int channel)
     if (syscall(CLOSE_RANGE, 4, ~0U, 0) != 0) /* before Linux 5.9 */
         for (rlim_t fd = 4; fd < files.rlim_cur; fd++)
             close((int)fd);
-    files.rlim_cur = files.rlim_max;
-    setrlimit(RLIMIT_NOFILE, &files);
 }
 
 /* All that the tracer is going to need, but for what takes a stopped call. */
