@@ -88,6 +88,8 @@ for bits in 64, 32:
              f"{name}: Go's note behind another, whose description is padded")
         says(GO, new().segment(NOTE, note(b"stapsdt", b"1234", 3, order) + note(b"Go\0\0", b"id", 4, order)),
              f"{name}: Go's note behind another, whose name is padded")
+        says(GO, new().segment(NOTE, note(b"a name of 17 byte", b"a description of 22 by", 3, order)
+                               + note(b"Go\0\0", b"id", 4, order)), f"{name}: Go's note behind a long one")
         says(GO, new().segment(NOTE, note(b"GNU\0", b"12345", 3, order) + note(b"GNU\0", b"1", 1, order)
                                + note(b"Go\0\0", b"id", 4, order)), f"{name}: Go's note as the third")
         says(STATIC, new().segment(NOTE, note(b"Go\0\0", b"id", 3, order)), f"{name}: another note of Go")
@@ -105,6 +107,9 @@ for bits in 64, 32:
         says(GO, new().segment(LOAD, bytes(16) + BUILDINFO, READ | WRITE), f"{name}: build information at 16")
         says(GO, new().segment(LOAD, bytes(8) + BUILDINFO + bytes(8) + BUILDINFO, WRITE),
              f"{name}: build information at 8, and at 32")
+        says(GO, new().segment(LOAD, BUILDINFO[:14], WRITE), f"{name}: no more than the beginning of it")
+        says(STATIC, new().segment(LOAD, BUILDINFO[:13], WRITE), f"{name}: less than that")
+        says(STATIC, new().segment(LOAD, BUILDINFO[:13] + b";", WRITE), f"{name}: and one byte is another")
         says(STATIC, new().segment(LOAD, bytes(8) + BUILDINFO, WRITE), f"{name}: build information at 8")
         says(STATIC, new().segment(LOAD, bytes(17) + BUILDINFO, WRITE), f"{name}: build information at 17")
         says(STATIC, new().segment(LOAD, BUILDINFO, READ), f"{name}: build information that is not writable")

@@ -1,5 +1,4 @@
 /* SPDX-License-Identifier: MIT */
-#define _GNU_SOURCE /* memmem */
 #include "elf.h"
 
 #include <elf.h>
@@ -105,14 +104,10 @@ static bool has_go_build_information(const struct file *file, const struct segme
     static unsigned char data[MOST_DATA];
     const size_t length = sizeof go_build_information - 1;
     size_t size = read_segment(file, segment, data, sizeof data);
-    const unsigned char *found = data;
 
-    while ((found = memmem(found, size - (size_t)(found - data), go_build_information, length)) !=
-           NULL) {
-        if ((found - data) % GO_ALIGNMENT == 0)
+    for (size_t at = 0; at + length <= size; at += GO_ALIGNMENT)
+        if (memcmp(data + at, go_build_information, length) == 0)
             return true;
-        found++;
-    }
     return false;
 }
 

@@ -147,7 +147,7 @@ static bool has_extension(const struct binfmt *format, const char *path)
 
 bool wrapper_has_binfmt(const char *path, const char head[SCRIPT_LINE])
 {
-    DIR *folder = opendir("/proc/sys/fs/binfmt_misc");
+    DIR *folder = opendir("/proc/sys/fs/binfmt_misc"); /* open until exec */
     const struct dirent *entry;
     struct binfmt format;
     bool found = false;
@@ -156,7 +156,5 @@ bool wrapper_has_binfmt(const char *path, const char head[SCRIPT_LINE])
         found = entry->d_name[0] != '.' && strcmp(entry->d_name, "register") != 0 &&
                 strcmp(entry->d_name, "status") != 0 && read_binfmt(&format, entry->d_name) &&
                 (has_magic(&format, head) || has_extension(&format, path));
-    if (folder != NULL)
-        closedir(folder);
     return found;
 }
