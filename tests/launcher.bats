@@ -396,11 +396,6 @@ noselfconn: warning: running it UNPROTECTED, as --force asks$'
     [ ! -e "$BATS_TEST_TMPDIR/ran" ]
 }
 
-@test "--check says by what: the library, or with --trace a tracer" {
-    run -0 "$launcher" --check --trace connect-static
-    assert_output "can be protected: connect-static, in $(command -v connect-static), by a tracer"
-}
-
 @test "--check without a command has a real self-connection refused" {
     run -0 unprotected "$launcher" --check
     assert_output --regexp "^works: a real self-connection, by .*, was refused; without the library it was made

@@ -352,10 +352,11 @@ static void hold_on_to_nothing(int channel)
     dup3(channel, 3, O_CLOEXEC);
     for (int fd = 0; fd <= 2; fd++)
         hold_nothing(fd);
-    getrlimit(RLIMIT_NOFILE, &files);
-    if (syscall(CLOSE_RANGE, 4, ~0U, 0) != 0) /* before Linux 5.9 */
+    if (syscall(CLOSE_RANGE, 4, ~0U, 0) != 0) { /* before Linux 5.9 */
+        getrlimit(RLIMIT_NOFILE, &files);
         for (rlim_t fd = 4; fd < files.rlim_cur; fd++)
             close((int)fd);
+    }
 }
 
 /* All that the tracer is going to need, but for what takes a stopped call. */
