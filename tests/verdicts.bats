@@ -61,6 +61,19 @@ executable() { # NAME [LINE]...: in the test's folder
     says_truly 'cannot protect what env runs' env -S "-i PATH=$PATH connect 127.0.0.1 50000"
     says_truly 'cannot protect what .*setpriv runs: --reset-env' \
         setpriv --reset-env "$root/build/tests/connect" 127.0.0.1 50000
+    says_truly 'cannot protect what .*setpriv runs: --reset-env' \
+        setpriv --reset "$root/build/tests/connect" 127.0.0.1 50000
+    says_truly 'cannot tell about what .*bwrap runs' bwrap --bind / / --clearenv "$root/build/tests/connect" 127.0.0.1 50000
+}
+
+@test "what BusyBox is told to be is judged as that" {
+    says_truly 'cannot protect what env runs' busybox env -i "$root/build/tests/connect" 127.0.0.1 50000
+    says 'cannot tell about what chroot runs' busybox chroot / true
+    is_refused_under_it busybox env "$root/build/tests/connect" 127.0.0.1 50000
+    is_refused_under_it busybox sh -c "exec $root/build/tests/connect 127.0.0.1 50000"
+    says_protected busybox
+    executable script '#!/bin/busybox sh'
+    says_protected "$BATS_TEST_TMPDIR/script"
 }
 
 # bats test_tags=root
@@ -72,6 +85,8 @@ executable() { # NAME [LINE]...: in the test's folder
     run --separate-stderr on here sudo "$launcher" "$root/build/tests/connect" 127.0.0.1 50000
     assert_refused
     says_truly 'cannot protect what .*/su runs' su - root -c "$root/build/tests/connect 127.0.0.1 50000"
+    says_truly 'cannot protect what .*/su runs' su -lc "$root/build/tests/connect 127.0.0.1 50000" root
+    says_truly 'cannot protect what .*/su runs' su --log -c "$root/build/tests/connect 127.0.0.1 50000" root
 }
 
 @test "what env hands on is judged by the command that it runs" {
@@ -342,16 +357,42 @@ su -|cannot protect what|a login empties the environment|Put noselfconn after it
 su root -l|cannot protect what|a login empties the environment|Put noselfconn after it: su - USER -c 'noselfconn COMMAND'
 su --login root|cannot protect what|a login empties the environment|Put noselfconn after it: su - USER -c 'noselfconn COMMAND'
 su root -c true|protected
-su root --logi|protected
-su root -lx|protected
+su root --logi|cannot protect what|a login empties the environment|Put noselfconn after it: su - USER -c 'noselfconn COMMAND'
+su root --logins|protected
+su -plc true|cannot protect what|a login empties the environment|Put noselfconn after it: su - USER -c 'noselfconn COMMAND'
+su -pcl|protected
+su -cl root|protected
+su -sl|protected
+su -gl|protected
+su -Gl|protected
+su -wl|protected
+su -ul|cannot protect what|a login empties the environment|Put noselfconn after it: su - USER -c 'noselfconn COMMAND'
+su l login|protected
 su|protected
 su root -- -l|protected
 runuser -|cannot protect what|a login empties the environment|Put noselfconn after it: runuser - USER -c 'noselfconn COMMAND'
+runuser -pl|cannot protect what|a login empties the environment|Put noselfconn after it: runuser - USER -c 'noselfconn COMMAND'
+runuser -ul true|protected
 runuser -u root true|protected
 setpriv --reset-env true|cannot protect what|--reset-env empties the environment|Put noselfconn after it: setpriv ... noselfconn COMMAND
-setpriv --reset-en true|protected
+setpriv --reset true|cannot protect what|--reset-env empties the environment|Put noselfconn after it: setpriv ... noselfconn COMMAND
+setpriv --reset-envs true|protected
+setpriv -d true|protected
 setpriv --no-new-privs true|protected
 systemd-run true|cannot protect what|the service manager starts it, with an environment of its own|Put noselfconn after it: systemd-run ... noselfconn COMMAND
+run0 true|cannot protect what|the service manager starts it, with an environment of its own|Put noselfconn after it: run0 noselfconn COMMAND
+bwrap true|cannot tell about what|it finds the library only where the new root has it, too|Install it there, and put noselfconn after it: bwrap ... noselfconn COMMAND
+firejail true|cannot tell about what|it finds the library only where the new root has it, too|Install it there, and put noselfconn after it: firejail ... noselfconn COMMAND
+unshare -fR / true|cannot tell about what|it finds the library only where the new root has it, too|Install it there, and put noselfconn after it: unshare ... noselfconn COMMAND
+unshare --root=/ true|cannot tell about what|it finds the library only where the new root has it, too|Install it there, and put noselfconn after it: unshare ... noselfconn COMMAND
+unshare -mR -n cat -|protected
+unshare --net -wR true|protected
+nsenter -t 1 -m true|cannot tell about what|it finds the library only where the new root has it, too|Install it there, and put noselfconn after it: nsenter ... noselfconn COMMAND
+nsenter -nm true|protected
+nsenter -r|cannot tell about what|it finds the library only where the new root has it, too|Install it there, and put noselfconn after it: nsenter ... noselfconn COMMAND
+nsenter --mount=/ true|cannot tell about what|it finds the library only where the new root has it, too|Install it there, and put noselfconn after it: nsenter ... noselfconn COMMAND
+nsenter --target 1 --all|cannot tell about what|it finds the library only where the new root has it, too|Install it there, and put noselfconn after it: nsenter ... noselfconn COMMAND
+nsenter --target 1 --net true|protected
 chroot / true|cannot tell about what|it finds the library only where the new root has it, too|Install it there, and put noselfconn after it: chroot FOLDER noselfconn COMMAND
 sud|protected
 sudox|protected
@@ -389,37 +430,38 @@ END
 # only then does the loader ignore LD_PRELOAD.
 # bats test_tags=root
 @test "a program is refused for the rights that it gives exactly if the kernel gives them" {
-    local folder program caller owner mode capability place by given
+    local folder caller by given
+    local -a as
+    # shellcheck disable=SC2016 # for the inner shell
+    local place_it='
+        mount -t tmpfs -o "mode=755,$place" tmpfs "$folder/place"
+        cp "$folder/program" "$folder/place"
+        chown "$owner" "$folder/place/program"
+        chmod "$mode" "$folder/place/program"
+        [ "$capability" = - ] || setcap "$capability" "$folder/place/program"
+        exec "$@"'
     folder=$(mktemp -d) # where the other user finds it
-    mkdir "$folder/suid" "$folder/nosuid"
-    chmod 755 "$folder" "$folder"/*
+    mkdir "$folder/place"
+    chmod 755 "$folder" "$folder/place"
     cp "$launcher" "$library" "$folder"
     printf '%s\n' '#include <stdio.h>' '#include <sys/auxv.h>' \
         'int main(void) { return printf("%lu\n", getauxval(AT_SECURE)) < 0; }' >"$folder/main.c"
     gcc -o "$folder/program" "$folder/main.c"
-    mount -t tmpfs -o mode=755 tmpfs "$folder/suid"
-    mount -t tmpfs -o mode=755,nosuid tmpfs "$folder/nosuid"
+    export folder owner mode capability place
     while read -r caller owner mode capability place given by; do
-        program=$folder/$place/program
-        rm -f "$program"
-        cp "$folder/program" "$program"
-        chown "$owner" "$program"
-        chmod "$mode" "$program"
-        [ "$capability" = - ] || setcap "$capability" "$program"
-        [ "$caller" = root ] && by="on here $by" || by="as_an_ordinary_user $by"
-        # shellcheck disable=SC2086 # a command in words
-        run -0 $by "$program"
-        assert_equal "$by $owner $mode $capability $place $output" "$by $owner $mode $capability $place $given"
-        # shellcheck disable=SC2086
-        run $by "$folder/noselfconn" --check "$program"
+        as=(on here unshare --mount sh -ec "$place_it" sh)
+        [ "$caller" = root ] || as+=(setpriv --reuid nobody --regid nogroup --clear-groups)
+        [ -z "$by" ] || as+=(setpriv "$by")
+        run -0 "${as[@]}" "$folder/place/program"
+        assert_equal "$caller $owner $mode $capability $place $output" "$caller $owner $mode $capability $place $given"
+        run "${as[@]}" "$folder/noselfconn" --check "$folder/place/program"
         if [ "$given" -eq 1 ]; then
             assert_output --partial 'for it the loader ignores LD_PRELOAD'
         else
             assert_output --partial 'can be protected: '
         fi
-        # shellcheck disable=SC2086
-        run $by "$folder/noselfconn" --trace --check "$program"
-        if [[ $given -eq 1 && $by != *no-new-privs ]]; then
+        run "${as[@]}" "$folder/noselfconn" --trace --check "$folder/place/program"
+        if [[ $given -eq 1 && -z $by ]]; then
             assert_output --partial 'traced, it would not get those rights'
         else
             assert_output --partial 'can be protected: '
@@ -435,19 +477,18 @@ user root:root 755 cap_net_raw=ep suid 1
 user root:root 4755 - nosuid 0
 user root:root 2755 - nosuid 0
 user root:root 755 cap_net_raw=ep nosuid 0
-user root:root 4755 - suid 0 setpriv --no-new-privs
-user root:root 2755 - suid 0 setpriv --no-new-privs
-user root:root 755 cap_net_raw=ep suid 1 setpriv --no-new-privs
+user root:root 4755 - suid 0 --no-new-privs
+user root:root 2755 - suid 0 --no-new-privs
+user root:root 755 cap_net_raw=ep suid 1 --no-new-privs
 user root:root 755 cap_net_raw=p suid 1
 user root:root 755 cap_syslog=p suid 1
-user root:root 755 cap_net_raw=p suid 0 setpriv --no-new-privs
+user root:root 755 cap_net_raw=p suid 0 --no-new-privs
 user root:root 755 cap_net_raw=i suid 0
 root root:root 4755 - suid 0
 root nobody:root 4755 - suid 1
 root root:nogroup 2755 - suid 1
 root root:root 755 cap_net_raw=ep suid 0
 END
-    umount "$folder/suid" "$folder/nosuid"
     rm -rf "$folder"
 }
 

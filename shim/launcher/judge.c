@@ -355,6 +355,24 @@ static void judge_env(struct inquiry *inquiry, const char *path, int fd, const s
         go_on(inquiry, found, env->arguments);
 }
 
+static void judge_program(struct inquiry *inquiry, const char *path, int fd, const struct elf *elf)
+{
+    const struct wrapper *wrapper;
+    const char *name = path;
+
+    if (elf->has_interpreter && wrapper_is_many(path) && inquiry->arguments[1] != NULL)
+        name = *++inquiry->arguments;
+    wrapper = wrapper_find(name, inquiry->arguments);
+    if (wrapper != NULL)
+        conclude(inquiry, wrapper->is_unclear ? CANNOT_TELL : NOT_PROTECTED, wrapper->what_to_do,
+                 "%s what %s runs: %s",
+                 wrapper->is_unclear ? "cannot tell about" : "cannot protect", name, wrapper->why);
+    else if (wrapper_is_env(name))
+        judge_env(inquiry, path, fd, elf);
+    else
+        judge_elf(inquiry, path, fd, elf);
+}
+
 /* The kernel cannot run this file itself. Either it was told which program runs such files
  * (binfmt_misc), or the shell runs it, as by execvp(3). */
 static void judge_other(struct inquiry *inquiry, const char *path, const char *head, size_t size)
@@ -385,7 +403,6 @@ static void judge_open_file(struct inquiry *inquiry, const char *path, int fd)
     struct elf *elf = allocate(sizeof *elf);
     char head[SCRIPT_LINE] = "";
     ssize_t size = pread(fd, head, sizeof head, 0);
-    const struct wrapper *wrapper;
 
     switch (elf_read(elf, fd)) {
     case ELF_BROKEN:
@@ -397,16 +414,7 @@ static void judge_open_file(struct inquiry *inquiry, const char *path, int fd)
             judge_traced(inquiry, path, fd, elf);
             return;
         }
-        wrapper = wrapper_find(path, inquiry->arguments);
-        if (wrapper != NULL)
-            conclude(inquiry, wrapper->is_unclear ? CANNOT_TELL : NOT_PROTECTED,
-                     wrapper->what_to_do, "%s what %s runs: %s",
-                     wrapper->is_unclear ? "cannot tell about" : "cannot protect", path,
-                     wrapper->why);
-        else if (wrapper_is_env(path))
-            judge_env(inquiry, path, fd, elf);
-        else
-            judge_elf(inquiry, path, fd, elf);
+        judge_program(inquiry, path, fd, elf);
         return;
     case ELF_NONE: break;
     }

@@ -6,24 +6,32 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const char after_it[] = "Put noselfconn after it: sudo noselfconn COMMAND";
+static const char empties[] = "it empties the environment";
+static const char empties_at_login[] = "a login empties the environment";
+static const char of_its_own[] = "the service manager starts it, with an environment of its own";
+static const char has_another_root[] = "it finds the library only where the new root has it, too";
+#define AFTER(how) "Put noselfconn after it: " how
+#define THERE(how) "Install it there, and put noselfconn after it: " how
 
 static const struct wrapper wrappers[] = {
-    {"sudo", NULL, false, "it empties the environment", after_it},
-    {"doas", NULL, false, "it empties the environment",
-     "Put noselfconn after it: doas noselfconn COMMAND"},
-    {"pkexec", NULL, false, "it empties the environment",
-     "Put noselfconn after it: pkexec noselfconn COMMAND"},
-    {"su", "- -l --login", false, "a login empties the environment",
-     "Put noselfconn after it: su - USER -c 'noselfconn COMMAND'"},
-    {"runuser", "- -l --login", false, "a login empties the environment",
-     "Put noselfconn after it: runuser - USER -c 'noselfconn COMMAND'"},
-    {"setpriv", "--reset-env", false, "--reset-env empties the environment",
-     "Put noselfconn after it: setpriv ... noselfconn COMMAND"},
-    {"systemd-run", NULL, false, "the service manager starts it, with an environment of its own",
-     "Put noselfconn after it: systemd-run ... noselfconn COMMAND"},
-    {"chroot", NULL, true, "it finds the library only where the new root has it, too",
-     "Install it there, and put noselfconn after it: chroot FOLDER noselfconn COMMAND"},
+    {"sudo", NULL, NULL, false, empties, AFTER("sudo noselfconn COMMAND")},
+    {"doas", NULL, NULL, false, empties, AFTER("doas noselfconn COMMAND")},
+    {"pkexec", NULL, NULL, false, empties, AFTER("pkexec noselfconn COMMAND")},
+    {"su", "- -l --login", "cgGsw", false, empties_at_login,
+     AFTER("su - USER -c 'noselfconn COMMAND'")},
+    {"runuser", "- -l --login", "cgGsuw", false, empties_at_login,
+     AFTER("runuser - USER -c 'noselfconn COMMAND'")},
+    {"setpriv", "--reset-env", "", false, "--reset-env empties the environment",
+     AFTER("setpriv ... noselfconn COMMAND")},
+    {"systemd-run", NULL, NULL, false, of_its_own, AFTER("systemd-run ... noselfconn COMMAND")},
+    {"run0", NULL, NULL, false, of_its_own, AFTER("run0 noselfconn COMMAND")},
+    {"chroot", NULL, NULL, true, has_another_root, THERE("chroot FOLDER noselfconn COMMAND")},
+    {"bwrap", NULL, NULL, true, has_another_root, THERE("bwrap ... noselfconn COMMAND")},
+    {"firejail", NULL, NULL, true, has_another_root, THERE("firejail ... noselfconn COMMAND")},
+    {"unshare", "-R --root", "muinpUCTwSGl", true, has_another_root,
+     THERE("unshare ... noselfconn COMMAND")},
+    {"nsenter", "-m --mount -r --root -a --all", "tuinpCUTSGwW", true, has_another_root,
+     THERE("nsenter ... noselfconn COMMAND")},
 };
 
 static const char *base_name(const char *path)
@@ -48,11 +56,46 @@ static bool is_one_of(const char *word, const char *list)
     return false;
 }
 
-static bool has_option(const char *const *arguments, const char *options)
+/* Whether a letter of a word "-abc" is such an option. What follows a letter of `valued` is its
+ * value. */
+static bool has_letter(const char *word, const char *options, const char *valued)
 {
-    for (; *arguments != NULL && strcmp(*arguments, "--") != 0; arguments++)
-        if (is_one_of(*arguments, options))
+    while (*++word != '\0') {
+        const char option[] = {'-', *word, '\0'};
+
+        if (is_one_of(option, options))
             return true;
+        if (strchr(valued, *word) != NULL)
+            return false;
+    }
+    return false;
+}
+
+/* Whether a word "--name" or "--name=value" is such an option: a beginning of its name will do, as
+ * for getopt_long(3). */
+static bool has_name(const char *word, const char *options)
+{
+    size_t length = strcspn(word, "=");
+
+    for (; options != NULL; options = strchr(options + 1, '-'))
+        if (strncmp(options, word, length) == 0)
+            return true;
+    return false;
+}
+
+/* The words of the command that it runs are not told from its own: one of those may make it look
+ * like one. */
+static bool has_option(const struct wrapper *wrapper, const char *const *arguments)
+{
+    while (*++arguments != NULL && strcmp(*arguments, "--") != 0) {
+        const char *word = *arguments;
+
+        if (is_one_of(word, wrapper->options) ||
+            (strncmp(word, "--", 2) == 0
+                 ? has_name(word, wrapper->options)
+                 : word[0] == '-' && has_letter(word, wrapper->options, wrapper->valued)))
+            return true;
+    }
     return false;
 }
 
@@ -60,7 +103,7 @@ const struct wrapper *wrapper_find(const char *path, const char *const *argument
 {
     for (size_t i = 0; i < sizeof wrappers / sizeof *wrappers; i++)
         if (strcmp(base_name(path), wrappers[i].name) == 0 &&
-            (wrappers[i].options == NULL || has_option(arguments, wrappers[i].options)))
+            (wrappers[i].options == NULL || has_option(&wrappers[i], arguments)))
             return &wrappers[i];
     return NULL;
 }
@@ -75,6 +118,11 @@ bool wrapper_is_loader(const char *path)
     const char *name = base_name(path);
 
     return strncmp(name, "ld", 2) == 0 && strstr(name, ".so") != NULL;
+}
+
+bool wrapper_is_many(const char *path)
+{
+    return is_one_of(base_name(path), "busybox toybox");
 }
 
 bool wrapper_is_static(const char *path)
