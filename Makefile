@@ -65,7 +65,7 @@ INSTALLED = $(LIBDIR)/libnoselfconn.so $(BINDIR)/noselfconn $(BINDIR)/noselfconn
 install: install-library ## install it: PREFIX, LIBDIR, BINDIR, MANDIR, BASHDIR, ZSHDIR, DESTDIR
 	@mkdir -p $(BUILD)/installed
 	$(CC) $(LAUNCHER_CFLAGS) -DINSTALLED_LIBRARY='"$(LIBDIR)/libnoselfconn.so"' \
-		-o $(BUILD)/installed/noselfconn $(LAUNCHER_SOURCES)
+		-o $(BUILD)/installed/noselfconn $(LAUNCHER_SOURCES) $(INSTRUMENT)
 	sed 's|sed -n .* "$$(dirname .*Makefile"$$|echo $(VERSION)|' scripts/noselfconn-audit \
 		>$(BUILD)/installed/noselfconn-audit
 	@$(PUT) 755 $(BUILD)/installed/noselfconn $(DESTDIR)$(BINDIR)/noselfconn

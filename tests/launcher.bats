@@ -438,6 +438,9 @@ library: $library$"
 @test "a log that cannot be written is an error before anything runs" {
     local log long
     long=$(printf '/%04095d' 0)
+    install -m 444 /dev/null "$BATS_TEST_TMPDIR/read-only" # which root's capabilities write all the same
+    run -125 --separate-stderr on here setpriv --bounding-set -all "$launcher" --log "$BATS_TEST_TMPDIR/read-only" touch "$BATS_TEST_TMPDIR/ran"
+    assert_regex "$stderr" "^noselfconn: the log cannot be written: "
     for log in /nonexistent/log "$BATS_TEST_TMPDIR" "/$long/log"; do
         run -125 --separate-stderr "$launcher" --log "$log" touch "$BATS_TEST_TMPDIR/ran"
         assert_regex "$stderr" "^noselfconn: the log cannot be written: $log"

@@ -128,6 +128,11 @@ LD_PRELOAD=$library"
     done
 }
 
+@test "in a user namespace that does not know root, what belongs to who has / is root's" {
+    run -0 unshare --user "$launcher" --check true
+    assert_output --partial 'can be protected: '
+}
+
 # bats test_tags=root
 @test "a loader of somebody else is not asked" {
     ask "printf '\\t$library (0x1)'"

@@ -71,6 +71,26 @@ refused_where_no_preload_reaches() { # COMMAND...
     done
 }
 
+# Connections that wait, and are interrupted; not to itself.
+@test "where the tracer can no longer see what a call has connected, the call fails" {
+    local program call thing
+    lose_syns_to 50000
+    while read -r thing call program; do
+        # shellcheck disable=SC2086 # a program and its option
+        VANISH=2 run -0 tracing $program $call 127.0.0.1 50000
+        assert_line 'connect: EINTR'
+        # shellcheck disable=SC2086
+        VANISH=$thing run -0 tracing $program $call 127.0.0.1 50000
+        assert_line 'connect: ECONNREFUSED'
+    done <<END
+1 sendto $root/build/static/raw
+1 sendmsg $root/build/static/raw
+3 sendmsg $root/build/static/raw
+3 sendmmsg raw-i386
+4 sendto raw-i386 --socketcall
+END
+}
+
 @test "a plugin by RTLD_DEEPBIND or dlmopen()" {
     refused_where_no_preload_reaches plugins deepbind "$root/build/tests/plugin.so" 127.0.0.1 50000
     refused_where_no_preload_reaches plugins dlmopen "$root/build/tests/plugin.so" 127.0.0.1 50000
@@ -449,7 +469,7 @@ print(after[0] - before[0] < 100, after[1] - before[1], os.readlink(f"/proc/{tra
     set_source_ports 50000
     # One fewer, and the launcher says so.
     run -125 on here prlimit --nofile=5 "$launcher" --trace true 3>&- 4>&- 5>&-
-    assert_output --partial 'noselfconn: cannot trace: clone: Too many open files'
+    assert_output --partial 'noselfconn: cannot trace: socketpair: Too many open files'
     run -0 --separate-stderr on here prlimit --nofile=6 "$launcher" --trace --log stderr \
         "$root/build/static/connect" 127.0.0.1 50000 3>&- 4>&- 5>&-
     assert_line 'connect: ECONNREFUSED'
@@ -527,10 +547,22 @@ deny seccomp fail|seccomp: Operation not permitted
 deny pidfd_getfd fail|pidfd_getfd: Operation not permitted
 deny pidfd_getfd unknown|pidfd_getfd: Function not implemented
 deny pidfd_getfd kill|the tracer: No child processes
+deny pidfd_open fail|pidfd_getfd: Operation not permitted
 deny process_vm_readv fail|process_vm_readv: Operation not permitted
 deny get-syscall-info fail|a system call did not stop for the tracer, or its result stayed: Bad file descriptor
 deny clone fail|clone: Operation not permitted
 END
+    # Where /proc does not say who traces it.
+    make --silent -C "$root" BUILD="$root/build/installs/traced" install DESTDIR= PREFIX="$BATS_TEST_TMPDIR/prefix" LDCONFIG=:
+    # shellcheck disable=SC2016 # for the inner shell
+    run -125 --separate-stderr on here unshare --mount sh -c 'mount -t tmpfs none /proc && exec "$@"' sh \
+        deny ptrace fail "$BATS_TEST_TMPDIR/prefix/bin/noselfconn" --trace true
+    assert_regex "$stderr" '^noselfconn: cannot trace: ptrace: Operation not permitted'
+    # Before the launcher has written to it, and after: either happens.
+    for _ in {1..20}; do
+        run -125 --separate-stderr deny setsid kill "$launcher" --trace true
+        assert_regex "$stderr" '^noselfconn: cannot trace: the tracer: No child processes'
+    done
     # What has tried to be the tracer is no child of the command.
     # shellcheck disable=SC2016 # for the inner shell
     run -0 --separate-stderr deny ptrace fail "$launcher" --trace --force \

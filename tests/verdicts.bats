@@ -147,7 +147,7 @@ executable() { # NAME [LINE]...: in the test's folder
     local line
     # shellcheck disable=SC2016 # for env
     for line in '-0 python3' '--null python3' '-x python3' '--unknown python3' "'python3" '"python3' 'py\qthon3' \
-        '${PYTHON} x' 'python3\_-u' '-u' '-C' '-S' '--unset' '--chdir' '--split-string' '-S "x' '-vx python3'; do
+        '${PYTHON} x' 'python3\_-u' '-u' '-C' '-S' '--unset' '--chdir' '--split-string' '-S "x' "'--split-string=\"x'" '--unsets X' '-vx python3'; do
         run -125 --separate-stderr "$launcher" env -S "$line"
         assert_regex "$stderr" '^noselfconn: cannot tell what env runs: '
     done
@@ -172,7 +172,7 @@ executable() { # NAME [LINE]...: in the test's folder
 }
 
 @test "the first line is read as far as the kernel reads it" {
-    local name padding
+    local name padding expected
     # 256 bytes: the last that is seen of a name that ends there, and one more.
     padding=$(printf '%0250d' 0 | tr 0 /)
     executable script "#!${padding:0:245}/bin/sh" 'echo ran'
@@ -193,6 +193,17 @@ executable() { # NAME [LINE]...: in the test's folder
         executable script "#!$name" 'echo ran'
         says 'cannot protect a script without an interpreter: ' "$BATS_TEST_TMPDIR/script"
     done
+    # No line end, and no argument; env runs the script, which env runs.
+    printf '#!/usr/bin/env' >"$BATS_TEST_TMPDIR/script"
+    says 'cannot protect a script whose interpreters are scripts without end' "$BATS_TEST_TMPDIR/script"
+    # A name of one letter, and an argument that goes on.
+    cd "$BATS_TEST_TMPDIR"
+    ln -s /bin/echo x
+    executable script "#!x $(printf '%0300d' 0)"
+    run -0 ./script
+    expected=$output
+    run -0 "$launcher" ./script
+    assert_output "$expected"
     # Of an argument that is cut, the kernel passes what it sees.
     executable script "#!/bin/echo $(printf '%0300d' 0)"
     run -0 "$BATS_TEST_TMPDIR/script"
@@ -262,6 +273,11 @@ executable() { # NAME [LINE]...: in the test's folder
         assert_line 'echo wrong' # by cat
     done
     run -0 on here unshare --user --map-root-user --mount sh -c "$inside" sh "$launcher" "$BATS_TEST_TMPDIR/other"
+    assert_output right
+    # A kernel that knows of no such programs.
+    # shellcheck disable=SC2016 # for the inner shell
+    run -0 on here unshare --user --map-root-user --mount sh -c 'mount -t tmpfs none /proc/sys/fs && exec "$@"' sh \
+        "$launcher" "$BATS_TEST_TMPDIR/other"
     assert_output right
     printf 'MZ\0\0' >"$BATS_TEST_TMPDIR/program.exe"
     chmod +x "$BATS_TEST_TMPDIR/program.exe"
@@ -492,9 +508,10 @@ END
     rm -rf "$folder"
 }
 
-# An installation of one's own, whose folder the loader does not know.
+# An installation of one's own, whose folder the loader does not know. What is built for it stays, for the
+# counters of the coverage.
 install_in() { # FOLDER [VARIABLE=VALUE]...
-    make --silent -C "$root" BUILD="$BATS_TEST_TMPDIR/build" install DESTDIR= PREFIX="$1" LDCONFIG=: "${@:2}"
+    make --silent -C "$root" BUILD="$root/build/installs/$BATS_TEST_NUMBER" install DESTDIR= PREFIX="$1" LDCONFIG=: "${@:2}"
 }
 
 @test "installed where the loader does not look, it takes the path, and says nothing else" {
@@ -520,7 +537,7 @@ install_in() { # FOLDER [VARIABLE=VALUE]...
 @test "make install replaces the library at once: no program starts without it" {
     local prefix=$BATS_TEST_TMPDIR/prefix i unprotected=0
     install_in "$prefix" LIBDIR="$prefix/lib"
-    background installs bash -c "for i in {1..20}; do make --silent -C '$root' BUILD='$BATS_TEST_TMPDIR/build' \
+    background installs bash -c "for i in {1..20}; do make --silent -C '$root' BUILD='$root/build/installs/$BATS_TEST_NUMBER' \
         install-library DESTDIR= PREFIX='$prefix' LIBDIR='$prefix/lib' LDCONFIG=:; done"
     installs=$!
     for ((i = 0; i < 300; i++)); do
@@ -610,8 +627,24 @@ install_in() { # FOLDER [VARIABLE=VALUE]...
 @test "where no process or memory is to be had, it says so" {
     run -125 on here deny clone fail "$launcher" true
     assert_output --partial 'noselfconn: cannot start a process: '
+    run -125 on here strace -qq -o /dev/null -e inject=pipe2:error=EMFILE "$launcher" true
+    assert_output 'noselfconn: cannot start a process: Too many open files'
+    run -125 on here deny clone fail "$launcher" --check
+    assert_output --partial 'cannot tell: the attempt with the library failed otherwise'
     LD_PRELOAD=$(preload no-memory) run -125 on here "$launcher" true
     assert_output 'noselfconn: out of memory'
+}
+
+@test "a program or a loader that cannot be looked at is not guessed" {
+    local call program loader
+    program=$(type -P true)
+    loader=$(readelf --program-headers "$program" | sed -n 's/.*interpreter: \(.*\)]/\1/p')
+    for call in openat:error=EACCES pread64:error=EIO newfstatat:error=EIO:when=2 fstatfs:error=EIO; do
+        run -125 --separate-stderr strace -qq -o /dev/null -P "$program" -e inject="$call" "$launcher" --check true
+        assert_regex "$stderr" "^noselfconn: cannot tell whether this can be protected, for it cannot be read: $program: "
+    done
+    run -125 --separate-stderr strace -qq -o /dev/null -P "$loader" -e inject=newfstatat:error=EIO "$launcher" --check true
+    assert_regex "$stderr" "noselfconn: cannot tell whether this can be protected: $program: its loader"
 }
 
 # Another one would have its words on the output of the command.
@@ -677,6 +710,10 @@ PYTHON
     assert_equal "$(grep -c 'bind(' "$BATS_TEST_TMPDIR/trace")" 1
     run -125 on here strace -qq -o "$BATS_TEST_TMPDIR/trace" -e trace=connect -e inject=connect:error=ENETDOWN "$launcher" --check
     assert_output --partial 'ended otherwise: Network is down'
+    for call in setsockopt getsockname; do
+        run -125 on here strace -qq -o /dev/null -e inject=$call:error=ENOBUFS "$launcher" --check
+        assert_output --partial 'ended otherwise: No buffer space available'
+    done
     for call in bind connect; do
         LD_PRELOAD=$(preload no-network) NO_NETWORK=$call run -125 on here "$launcher" --check
         assert_output 'noselfconn: cannot tell: the attempt with the library failed otherwise'

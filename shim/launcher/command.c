@@ -9,13 +9,6 @@
 
 static const char default_path[] = "/bin:/usr/bin"; /* execvp(3) */
 
-static bool is_file(const char *name)
-{
-    struct stat status;
-
-    return stat(name, &status) == 0 && S_ISREG(status.st_mode);
-}
-
 /* Returns false where the result would be too long. */
 static bool join(char joined[PATH_MAX], const char *folder, size_t folder_length, const char *name)
 {
@@ -34,11 +27,13 @@ bool command_in_folder(char joined[PATH_MAX], const char *folder, const char *na
 
 int command_find_by_name(char found[PATH_MAX], const char *name, const char *folder)
 {
+    struct stat status;
+
     if (!command_in_folder(found, folder, name))
         return ENAMETOOLONG;
-    if (access(found, F_OK) != 0)
+    if (stat(found, &status) != 0)
         return errno;
-    return is_file(found) && access(found, X_OK) == 0 ? 0 : EACCES;
+    return S_ISREG(status.st_mode) && access(found, X_OK) == 0 ? 0 : EACCES;
 }
 
 int command_find(char found[PATH_MAX], const char *name, const char *path, const char *folder)

@@ -45,6 +45,9 @@ struct inquiry {
     const char *const *arguments;
     char *const *environment;
     const char *folder;
+    /* Of the file, once it is open: */
+    struct stat status;
+    struct statvfs file_system;
     bool is_over;
 };
 
@@ -86,25 +89,24 @@ static bool capabilities_count(int fd, bool in_vain)
  * There the loader takes no preload by a path, and by a bare name only a setuid library (ld.so(8)).
  * A process that is traced does not get them (execve(2)). Returns what gives such rights, or NULL.
  * The kernel's rules: bprm_fill_uid, cap_bprm_creds_from_file. */
-static const char *what_gives_rights(int fd, bool is_traced)
+static const char *what_gives_rights(const struct inquiry *inquiry, int fd)
 {
+    const bool is_traced = inquiry->launch->is_traced;
     const bool in_vain = prctl(PR_GET_NO_NEW_PRIVS, 0L, 0L, 0L, 0L) == 1;
-    struct stat status;
-    struct statvfs file_system;
+    const struct stat *status = &inquiry->status;
 
     if (getuid() != geteuid() || getgid() != getegid())
         return "program for a setuid or setgid caller";
-    if ((in_vain && is_traced) || fstat(fd, &status) != 0 ||
-        (fstatvfs(fd, &file_system) == 0 && (file_system.f_flag & ST_NOSUID) != 0))
+    if ((in_vain && is_traced) || (inquiry->file_system.f_flag & ST_NOSUID) != 0)
         return NULL;
     if (capabilities_count(fd, in_vain))
         return "program with file capabilities";
     if (in_vain)
         return NULL;
-    if ((status.st_mode & S_ISUID) != 0 && status.st_uid != geteuid())
+    if ((status->st_mode & S_ISUID) != 0 && status->st_uid != geteuid())
         return "setuid program";
-    if ((status.st_mode & S_ISGID) != 0 && (status.st_mode & S_IXGRP) != 0 &&
-        status.st_gid != getegid())
+    if ((status->st_mode & S_ISGID) != 0 && (status->st_mode & S_IXGRP) != 0 &&
+        status->st_gid != getegid())
         return "setgid program";
     return NULL;
 }
@@ -214,7 +216,7 @@ static void judge_without_loader(struct inquiry *inquiry, const char *path, cons
 
 static void judge_elf(struct inquiry *inquiry, const char *path, int fd, const struct elf *elf)
 {
-    const char *privileged = what_gives_rights(fd, false);
+    const char *privileged = what_gives_rights(inquiry, fd);
 
     if (elf->is_go && !wrapper_is_static(path))
         conclude(inquiry, NOT_PROTECTED,
@@ -236,7 +238,7 @@ static void judge_elf(struct inquiry *inquiry, const char *path, int fd, const s
  * setuid file or a file capability gives (execve(2)), so it would not work. */
 static void judge_traced(struct inquiry *inquiry, const char *path, int fd, const struct elf *elf)
 {
-    const char *privileged = what_gives_rights(fd, true);
+    const char *privileged = what_gives_rights(inquiry, fd);
     const struct wrapper *wrapper = wrapper_find(path, inquiry->arguments);
 
     if (privileged != NULL)
@@ -397,12 +399,11 @@ static void judge_other(struct inquiry *inquiry, const char *path, const char *h
     go_on(inquiry, "/bin/sh", shell);
 }
 
-static void judge_open_file(struct inquiry *inquiry, const char *path, int fd)
+static void judge_open_file(struct inquiry *inquiry, const char *path, int fd,
+                            const char head[SCRIPT_LINE], size_t size)
 {
     struct script *script = allocate(sizeof *script);
     struct elf *elf = allocate(sizeof *elf);
-    char head[SCRIPT_LINE] = "";
-    ssize_t size = pread(fd, head, sizeof head, 0);
 
     switch (elf_read(elf, fd)) {
     case ELF_BROKEN:
@@ -418,27 +419,29 @@ static void judge_open_file(struct inquiry *inquiry, const char *path, int fd)
         return;
     case ELF_NONE: break;
     }
-    switch (size < 0 ? SCRIPT_BROKEN : script_read(script, head)) {
+    switch (script_read(script, head)) {
     case SCRIPT_READ: judge_script(inquiry, path, script); return;
     case SCRIPT_BROKEN:
         conclude(inquiry, NOT_PROTECTED, "Name one in its first line, after #!",
                  "cannot protect a script without an interpreter: %s", path);
         return;
-    case SCRIPT_NONE: judge_other(inquiry, path, head, (size_t)size); return;
+    case SCRIPT_NONE: judge_other(inquiry, path, head, size); return;
     }
 }
 
 static void judge_file(struct inquiry *inquiry, const char *path)
 {
     int fd = open(path, O_RDONLY | O_CLOEXEC); /* open until this process becomes the command */
+    char head[SCRIPT_LINE] = "";
+    ssize_t size = fd < 0 ? -1 : pread(fd, head, sizeof head, 0);
 
-    if (fd < 0) {
+    if (size < 0 || fstat(fd, &inquiry->status) != 0 || fstatvfs(fd, &inquiry->file_system) != 0) {
         conclude(inquiry, CANNOT_TELL, force_only,
                  "cannot tell whether this can be protected, for it cannot be read: %s: %s", path,
                  strerror(errno));
         return;
     }
-    judge_open_file(inquiry, path, fd);
+    judge_open_file(inquiry, path, fd, head, (size_t)size);
 }
 
 void judge(struct judgement *judgement, const struct launch *launch, const char *path,

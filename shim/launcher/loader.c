@@ -74,7 +74,7 @@ static void find_sanitizer(struct loader_answer *answer)
     const char *line = strstr(answer->text, "\tlibasan.so.");
     const char *path = line != NULL ? strstr(line, " => /") : NULL;
 
-    if (path == NULL || memchr(line, '\n', (size_t)(path - line)) != NULL)
+    if (path == NULL)
         return;
     path += strlen(" => ");
     snprintf(answer->sanitizer, sizeof answer->sanitizer, "%.*s", (int)strcspn(path, " \n"), path);
@@ -88,10 +88,9 @@ void loader_ask(struct loader_answer *answer, const char *loader, const char *pr
     pid_t child;
 
     *answer = (struct loader_answer){.ran = false};
-    if (access(loader, X_OK) != 0 || pipe2(ends, O_CLOEXEC) != 0)
+    if (access(loader, X_OK) != 0)
         return;
-    child = fork();
-    if (child < 0)
+    if (pipe2(ends, O_CLOEXEC) != 0 || (child = fork()) < 0)
         fail(EXIT_OWN_FAILURE, NULL, "cannot start a process: %s", strerror(errno));
     if (child == 0) {
         if (dup2(ends[1], STDOUT_FILENO) != STDOUT_FILENO ||

@@ -272,9 +272,11 @@ int main(int argc, char **argv)
     launch.environment = environment;
     find_or_fail(path, *arguments);
     judge(&judgement, &launch, path, (const char *const *)arguments);
-    if (judgement.verdict == PROTECTED && options.trace &&
-        !trace_begin(environment, judgement.why, sizeof judgement.why, &judgement.what_to_do))
-        judgement.verdict = NOT_PROTECTED;
+    if (judgement.verdict == PROTECTED && options.trace) {
+        judgement.what_to_do = trace_begin(environment, judgement.why, sizeof judgement.why);
+        if (judgement.what_to_do != NULL)
+            judgement.verdict = NOT_PROTECTED;
+    }
     if (judgement.verdict == PROTECTED) {
         if (options.check) {
             printf("can be protected: %s, in %s, by %s\n", *arguments, judgement.program,

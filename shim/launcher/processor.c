@@ -99,8 +99,6 @@ static void load_argument(struct program *program, int number)
 
 static void stop_with_fast_open(struct program *program, int call, int flags, uint32_t as)
 {
-    if (call == NONE)
-        return;
     jump_unless(program, BPF_JEQ, (uint32_t)call, 4);
     load_argument(program, flags);
     jump_unless(program, BPF_JSET, MSG_FASTOPEN, 1);
@@ -165,8 +163,9 @@ int processor_filter_calls(void)
     const unsigned long flags = SECCOMP_FILTER_FLAG_SPEC_ALLOW;
     if (syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, flags, &filter) == 0)
         return 0;
-    if (errno != EACCES || prctl(PR_SET_NO_NEW_PRIVS, 1L, 0L, 0L, 0L) != 0)
+    if (errno != EACCES)
         return -1;
+    prctl(PR_SET_NO_NEW_PRIVS, 1L, 0L, 0L, 0L); /* without it the next call fails as well */
     return (int)syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, flags, &filter);
 }
 

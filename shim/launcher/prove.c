@@ -145,7 +145,8 @@ int prove_traced(char *const *environment)
 
     if (!connects_without())
         return EXIT_OWN_FAILURE;
-    if (!trace_begin(environment, why, sizeof why, &what_to_do))
+    what_to_do = trace_begin(environment, why, sizeof why);
+    if (what_to_do != NULL)
         fail(EXIT_OWN_FAILURE, what_to_do, "%s", why);
     return conclude(prove_as_child(), "the tracer", environment);
 }

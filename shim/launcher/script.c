@@ -45,10 +45,10 @@ enum script_result script_read(struct script *script, const char line[SCRIPT_LIN
         return SCRIPT_BROKEN;
     *script = (struct script){.has_argument = false};
     name_end = skip_name(name, end);
-    if (name_end <= end && *name_end != '\0') {
+    if (name_end < end && *name_end != '\0') {
         argument = skip_blanks(name_end, end);
-        script->has_argument = argument <= end;
-        memcpy(script->argument, argument, script->has_argument ? (size_t)(end - argument) : 0);
+        script->has_argument = true;
+        memcpy(script->argument, argument, (size_t)(end - argument));
     }
     memcpy(script->interpreter, name, (size_t)((name_end < end ? name_end : end) - name));
     return SCRIPT_READ;

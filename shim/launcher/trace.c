@@ -440,39 +440,37 @@ static pid_t fork_unseen(void)
     return (pid_t)syscall(SYS_clone, 0L, 0L);
 }
 
-bool trace_begin(char *const *environment, char *why, size_t size, const char **what_to_do)
+const char *trace_begin(char *const *environment, char *why, size_t size)
 {
-    struct report report = {"clone", 0};
+    struct report report = {NULL, 0};
     int channel[2];
     pid_t process = getpid(), tracer;
 
     if (!processor_is_known()) {
-        snprintf(why, size, "cannot trace: nothing is known here of this processor's registers");
-        *what_to_do = "Reserve the port instead: noselfconn-audit PORT says how.";
-        return false;
+        snprintf(why, size, "cannot trace: the registers of this processor are not known here");
+        return "Reserve the port instead: noselfconn-audit PORT says how.";
     }
     read_settings(environment);
-    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, channel) != 0 ||
-        (tracer = fork_unseen()) < 0) {
-        report.error = errno;
-        *what_to_do = explain(why, size, &report);
-        return false;
-    }
+    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, channel) != 0)
+        return explain(why, size, &(struct report){"socketpair", errno});
+    tracer = fork_unseen();
+    if (tracer < 0)
+        return explain(why, size, &(struct report){"clone", errno});
     if (tracer == 0)
         run_tracer(process, channel[1], channel[0]);
     close(channel[1]); /* so that its end is seen; the other end lasts until exec */
     prctl(PR_SET_PTRACER, (unsigned long)tracer); /* fails where there is no Yama */
-    if (write(channel[0], "", 1) != 1 || read(channel[0], &report, sizeof report) != sizeof report)
+    if (send(channel[0], "", 1, MSG_NOSIGNAL) != 1 ||
+        read(channel[0], &report, sizeof report) != sizeof report)
         report = (struct report){"the tracer", ECHILD};
     prctl(PR_SET_PTRACER, 0L);
     if (report.step == NULL && processor_filter_calls() != 0)
         report = (struct report){"seccomp", errno};
     if (report.step == NULL) {
         rehearse();
-        return true;
+        return NULL;
     }
     kill(tracer, SIGKILL);
     waitpid(tracer, NULL, __WALL);
-    *what_to_do = explain(why, size, &report);
-    return false;
+    return explain(why, size, &report);
 }

@@ -4,7 +4,6 @@
 #ifndef NOSELFCONN_TRACE_H
 #define NOSELFCONN_TRACE_H
 
-#include <stdbool.h>
 #include <stddef.h>
 
 /* Starts a tracer that from now on guards this process, what it execs, and all that these start,
@@ -12,9 +11,9 @@
  * ends with the last of those that it guards. Once it has ended otherwise, the calls that it would
  * have looked at fail with ENOSYS.
  *
- * Returns false, with the reason in `why` of `size` bytes and with what to do, where that is
- * impossible; no call of this process is looked at then. Ends the process where its calls already
+ * Returns NULL; or what to do, with the reason in `why` of `size` bytes, where that is impossible:
+ * no call of this process is looked at then. Ends the process where its calls already
  * stop for the tracer, but their results cannot be changed. */
-bool trace_begin(char *const *environment, char *why, size_t size, const char **what_to_do);
+const char *trace_begin(char *const *environment, char *why, size_t size);
 
 #endif

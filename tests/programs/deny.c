@@ -30,7 +30,9 @@ static const struct denied calls[] = {
     {"ptrace", SYS_ptrace, -1, 0, EPERM},
     {"close_range", 436, -1, 0, EPERM},
     {"seccomp", SYS_seccomp, -1, 0, EPERM},
+    {"setsid", SYS_setsid, -1, 0, EPERM},
     {"clone", SYS_clone, -1, 0, EPERM},
+    {"pidfd_open", 434, -1, 0, EPERM},
     {"pidfd_getfd", 438, -1, 0, EPERM},
     {"process_vm_readv", SYS_process_vm_readv, -1, 0, EPERM},
     {"mptcp", SYS_socket, 2, 262, EPROTONOSUPPORT},   /* IPPROTO_MPTCP, Linux 5.6 */

@@ -4,16 +4,48 @@
  *     raw [--socketcall] [CALL] ADDRESS PORT      CALL: connect, sendto, sendmsg or sendmmsg
  *
  * with the option as 32-bit programs did before Linux 4.3 (socketcall(2)). All that the call names
- * is at the end of what is mapped: who looks further gets nothing. */
+ * is at the end of what is mapped: who looks further gets nothing. With VANISH=N in the environment
+ * the Nth of these things (1: the address; 2: the data; 3: the message; 4: the arguments of
+ * socketcall) is unmapped while the call waits, which is interrupted then. */
 #include "common.h"
 
 #include <linux/net.h>
+#include <pthread.h>
+#include <signal.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
 
 enum { FLAGS = MSG_FASTOPEN | MSG_NOSIGNAL };
+
+static int things, vanishing; /* how many there are, and which one does not last */
+static pthread_t caller;
+
+static void interrupt(int signal)
+{
+    (void)signal;
+}
+
+static void *unmap(void *pages)
+{
+    poll(NULL, 0, 300);
+    if (munmap(pages, (size_t)sysconf(_SC_PAGESIZE)) != 0)
+        die("munmap");
+    pthread_kill(caller, SIGALRM);
+    return NULL;
+}
+
+static void unmap_later(void *pages)
+{
+    const struct sigaction action = {.sa_handler = interrupt};
+    pthread_t thread;
+
+    caller = pthread_self();
+    must(sigaction(SIGALRM, &action, NULL), "sigaction");
+    if (pthread_create(&thread, NULL, unmap, pages) != 0)
+        die("pthread_create");
+}
 
 static void *at_the_end(const void *data, size_t size)
 {
@@ -22,6 +54,8 @@ static void *at_the_end(const void *data, size_t size)
 
     if (pages == MAP_FAILED || munmap(pages + page, page) != 0)
         die("mmap");
+    if (++things == vanishing)
+        unmap_later(pages);
     return memcpy(pages + page - size, data, size);
 }
 
@@ -80,6 +114,9 @@ int main(int argc, char **argv)
 
     if (getenv("UNDUMPABLE") != NULL)
         must(prctl(PR_SET_DUMPABLE, 0L, 0L, 0L, 0L), "prctl");
+    const char *vanish = getenv("VANISH");
+    if (vanish != NULL)
+        vanishing = atoi(vanish);
     argc -= socketcall;
     argv += socketcall;
     if (argc == 4) {
