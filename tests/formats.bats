@@ -56,12 +56,12 @@ class Program:
         return bytes(image)
 
 
-def says(expected, program, what):
+def says(expected, program, what, before=()):
     global failures
     with open("program", "wb") as file:
         file.write(program if isinstance(program, bytes) else program.bytes())
     subprocess.run(["chmod", "+x", "program"], check=True)
-    told = subprocess.run([sys.argv[1], "--check", "./program"], capture_output=True, text=True, check=False)
+    told = subprocess.run([sys.argv[1], "--check", *before, "./program"], capture_output=True, text=True, check=False)
     if expected not in told.stdout + told.stderr:
         failures += 1
         print(f"{what}: not '{expected}': {told.returncode} {told.stdout}{told.stderr}")
@@ -133,6 +133,9 @@ for bits in 64, 32:
         says(BROKEN, whole.bytes()[:-1], f"{name}: a program header that is cut off")
         says(BROKEN, whole.bytes()[:whole.header_size], f"{name}: no program header")
         says(BROKEN, whole.bytes()[:whole.header_size - 1], f"{name}: a header that is cut off")
+        in_itself = new()
+        in_itself.table, in_itself.count = 0, 1
+        says(BROKEN if bits == 64 else STATIC, (in_itself.bytes() + bytes(8))[:60], f"{name}: 60 bytes")
         for size in whole.segment_size - 1, whole.segment_size + 1, 88 - whole.segment_size:
             wrong = new().segment(LOAD)
             wrong.entry_size = size
@@ -151,6 +154,12 @@ for machine, known in (I386, "i386"), (8, "mips"), (243, "riscv"), (4711, "anoth
     says(f"for another processor ({known})", Program(32, ">", machine).segment(INTERP, b"/etc/passwd\0"), known)
 for machine, known in (X86_64, "x86-64"), (183, "arm64"), (21, "ppc64"), (S390, "s390"), (40, "arm"):
     says(f"for another processor ({known})", Program(64, ">", machine).segment(INTERP, b"/etc/passwd\0"), known)
+
+# What was read of the program before does not count: of this one, all but its first header is left out.
+with open("/usr/bin/env", "rb") as file:
+    env = bytearray(file.read())
+struct.pack_into("<H", env, 56, 1)
+says(STATIC, bytes(env), "env, with one program header", before=["env"])
 sys.exit(failures)
 EOF_PYTHON
     assert_output ''
