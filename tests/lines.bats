@@ -86,7 +86,7 @@ EOF_PYTHON
 for name, interpreter in ("bin/run", "other/x"), ("folder/run", "bin/x"), ("other/run", "/usr/bin/env x"):
     write_program(name, f"#!{interpreter}\n".encode())
 place("bin/x", "bin/A", "other/x", "other/y", "folder/x", "folder/bin/x", "folder/other/x", "folder/other/y", "y", "x y")
-place(*("bin/" + name for name in ("x y", "#", "x#", "x\\_y", "\\#", "x\ty", "x\ny", "x\\y", "x'y", 'x"y', "x$y", "'", '"', "x\\'y", "xy z")))
+place(*("bin/" + name for name in ("x y", "#", "x#", "x\\_y", "\\#", "x\ty", "x\ny", "x\ry", "x\vy", "x\fy", "x\\y", "x'y", 'x"y', "x$y", "'", '"', "x\\'y", "xy z")))
 path = f"{here}/bin:other::/usr/bin"
 random.seed(1)
 
@@ -99,15 +99,18 @@ options = ["-i", "-", "-v", "--debug", "-uX", "-uPATH", "-uA", "-u X", "-uLD_PRE
 settings = ["A=1", "LD_PRELOAD=", "LD_PRELOADS=1", "LD_PRELOA=1", "XLD_PRELOAD=", f"PATH={here}/other", "PATHS=/", "PATH=other", "=", "A=B=C"]
 commands = ["run", "./run", "other/run", "x", "y", "./y", "other/y", f"{here}/other/x", "none", "./none", "", "other", "'x y'", '"x y"', "x\\_y", "'x\\_y'", '"x\\_y"',
             "env x", "env -uLD_PRELOAD y", "env -S 'x y'", "env -S 'env y' z", "'#'", "x #", "x#", "#x", "\\#", '"\\#"', "'\\#'", "'x'\"\"", "x\\c", "  x",
-            "x\ty", "x\ny", "'x\ty'", "'x\\\\y'", "x\\ty", "\"x\\ty\"", "x\\ny", '"x\\\'y"', "'x\\'y'", "x\\'y", 'x\\"y', "x\\$y", '"x\\$y"', "'x$y'", "x\\\\y",
+            "x\ty", "x\ny", "x\ry", "x\r", "\vx", "x\fy", "x\x0ey", "x\by", "'x\ty'", "'x\ry'", "x\\ry", '"x\\vy"', "x\\fy", "'x\\\\y'", "x\\ty", "\"x\\ty\"", "x\\ny", '"x\\\'y"', "'x\\'y'", "x\\'y", 'x\\"y', "x\\$y", '"x\\$y"', "'x$y'", "x\\\\y",
             "'\"'", "\"'\"", "x\"y z\"", "-- x", "-- -x", "-- -i x"]
+
+def shown(name):
+    return re.sub("[\0-\x08\x0b-\x1f]", lambda byte: "\\r" if byte[0] == "\r" else f"\\x{ord(byte[0]):02x}", name)
 
 def line(words):
     command = ["/usr/bin/env", "-S", words]
     real, told = happens(command, path), judged(["env", *command[1:]], path)
     if told[0] == "drops":
         # Without LD_PRELOAD: what ran has its name, unless it was not found.
-        compare(words, real[0] == "missing" or (real[0] == "drops" and os.path.basename(told[1]) in ("env", "run", os.path.basename(real[1]))), True)
+        compare(words, real[0] == "missing" or (real[0] == "drops" and os.path.basename(told[1]) in ("env", "run", shown(os.path.basename(real[1])))), True)
     elif told[0] == "unclear":
         compare(words, real[0] == "mistake" or bool(re.search(r"\\c|x\\_y", words)) or real, True)
     elif real[0] == "mistake":

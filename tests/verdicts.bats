@@ -254,6 +254,13 @@ executable() { # NAME [LINE]...: in the test's folder
     executable script $'#!/bin/sh\r'
     says 'cannot protect a script whose interpreter is missing: .*: #!/bin/sh\\r' "$BATS_TEST_TMPDIR/script"
     assert_regex "$stderr" 'remove those'
+    executable script $'#!/usr/bin/env python3\r'
+    says 'cannot protect a script whose interpreter is missing: python3\\r' "$BATS_TEST_TMPDIR/script"
+    assert_regex "$stderr" 'remove those'
+    executable script $'#!/usr/bin/env -S python3\r' 'print("ran")' # env itself takes it for a blank
+    run -0 "$BATS_TEST_TMPDIR/script"
+    run -0 "$launcher" "$BATS_TEST_TMPDIR/script"
+    assert_output ran
 }
 
 # A user namespace has a list of its own since Linux 6.7: that of the machine stays as it is.
@@ -619,9 +626,13 @@ install_in() { # FOLDER [VARIABLE=VALUE]...
     done
 }
 
-@test "what a terminal would not show is shown: of a first line, control characters" {
+@test "what a terminal would not show is shown: of any name, control characters" {
     executable script $'#!/bin/\001\177\033[1msh'
     says 'cannot protect a script whose interpreter is missing: .*: #!/bin/\\x01\\x7f\\x1b\[1msh' "$BATS_TEST_TMPDIR/script"
+    executable script $'#!/bin/\x1f \tx'
+    says 'cannot protect a script whose interpreter is missing: .*: #!/bin/\\x1f' "$BATS_TEST_TMPDIR/script"
+    run -127 "$launcher" $'\e[1m\r\tnone\n~'
+    assert_output $'noselfconn: command not found: \\x1b[1m\\r\tnone\n~'
 }
 
 @test "where no process or memory is to be had, it says so" {

@@ -252,18 +252,10 @@ static void judge_traced(struct inquiry *inquiry, const char *path, int fd, cons
     snprintf(inquiry->judgement->program, PATH_MAX, "%s", path);
 }
 
-/* With what a terminal would not show: four bytes for one, at most. */
-static void show(char *shown, const char *text)
+static const char *remedy_for_missing(const char *name)
 {
-    for (; *text != '\0'; text++) {
-        if (*text == '\r')
-            shown = stpcpy(shown, "\\r");
-        else if ((unsigned char)*text < ' ' || *text == 0x7f)
-            shown += sprintf(shown, "\\x%02x", (unsigned char)*text);
-        else
-            *shown++ = *text;
-    }
-    *shown = '\0';
+    return strchr(name, '\r') != NULL ? "Its lines end with a carriage return (\\r): remove those."
+                                      : "Install it.";
 }
 
 /* A script is judged by its interpreter. A relative name begins at the folder where it runs: the
@@ -275,7 +267,6 @@ static void judge_script(struct inquiry *inquiry, const char *path, const struct
         const char *arguments[4];
     } *interpreter = allocate(sizeof *interpreter);
     const char **argument = interpreter->arguments;
-    char shown[4 * SCRIPT_LINE];
     int error = command_find_by_name(interpreter->path, script->interpreter, inquiry->folder);
 
     *argument++ = script->interpreter;
@@ -283,20 +274,17 @@ static void judge_script(struct inquiry *inquiry, const char *path, const struct
         *argument++ = script->argument;
     *argument++ = path;
     *argument = NULL;
-    show(shown, script->interpreter);
     if (++inquiry->scripts > MOST_SCRIPTS) {
         conclude(inquiry, NOT_PROTECTED, "Name a program in its first line.",
                  "cannot protect a script whose interpreters are scripts without end: %s", path);
     } else if (error == EACCES) {
         conclude(inquiry, NOT_PROTECTED, "Name a program in its first line.",
-                 "not an executable file: %s, the interpreter of %s", shown, path);
+                 "not an executable file: %s, the interpreter of %s", script->interpreter, path);
         inquiry->judgement->status = EXIT_NOT_EXECUTABLE;
     } else if (error != 0) {
-        conclude(inquiry, NOT_PROTECTED,
-                 strchr(script->interpreter, '\r') != NULL
-                     ? "Its lines end with a carriage return (\\r): remove those."
-                     : "Install it.",
-                 "cannot protect a script whose interpreter is missing: %s: #!%s", path, shown);
+        conclude(inquiry, NOT_PROTECTED, remedy_for_missing(script->interpreter),
+                 "cannot protect a script whose interpreter is missing: %s: #!%s", path,
+                 script->interpreter);
     } else {
         go_on(inquiry, interpreter->path, interpreter->arguments);
     }
@@ -349,7 +337,8 @@ static void judge_env(struct inquiry *inquiry, const char *path, int fd, const s
                  env->arguments[0]);
     else if (command_find(found, env->arguments[0], environment_get(inquiry->environment, "PATH"),
                           inquiry->folder) != 0)
-        conclude(inquiry, NOT_PROTECTED, "Install it.", "cannot protect a %s: %s",
+        conclude(inquiry, NOT_PROTECTED, remedy_for_missing(env->arguments[0]),
+                 "cannot protect a %s: %s",
                  inquiry->scripts > 0 ? "script whose interpreter is missing"
                                       : "command that env does not find",
                  env->arguments[0]);

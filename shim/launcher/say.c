@@ -4,12 +4,34 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
+
+/* The longest is the words of a loader. */
+enum { LONGEST = 16384 };
+
+/* A name can hold what a terminal would not show, or would obey. */
+static void show(char *shown, const char *text)
+{
+    for (; *text != '\0'; text++) {
+        unsigned char byte = (unsigned char)*text;
+
+        if (byte == '\r')
+            shown = stpcpy(shown, "\\r");
+        else if ((byte < ' ' && byte != '\n' && byte != '\t') || byte == 0x7f)
+            shown += sprintf(shown, "\\x%02x", byte);
+        else
+            *shown++ = *text;
+    }
+    *shown = '\0';
+}
 
 static void say_list(const char *format, va_list list)
 {
-    fputs("noselfconn: ", stderr);
-    vfprintf(stderr, format, list);
-    fputc('\n', stderr);
+    static char text[LONGEST], shown[4 * LONGEST]; /* four bytes for one, at most */
+
+    vsnprintf(text, sizeof text, format, list);
+    show(shown, text);
+    fprintf(stderr, "noselfconn: %s\n", shown);
 }
 
 void say(const char *format, ...)

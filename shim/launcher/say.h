@@ -5,7 +5,8 @@
 /* As env(1): our own failure, not executable, not found. */
 enum { EXIT_OWN_FAILURE = 125, EXIT_NOT_EXECUTABLE = 126, EXIT_NOT_FOUND = 127 };
 
-/* To standard error: "noselfconn: ", what happened, a line's end. */
+/* To standard error: "noselfconn: ", what happened, a line's end. Control characters but for line
+ * ends and tabulators are shown as \r or \xNN. */
 __attribute__((format(printf, 1, 2))) void say(const char *format, ...);
 
 /* The same, then what to do (a line or more), then the end of the process with `status`. */

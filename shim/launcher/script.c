@@ -82,8 +82,11 @@ static void put_char(struct words *words, char c)
 static char unescaped(char c)
 {
     switch (c) {
-    case 't': return '\t';
+    case 'f': return '\f';
     case 'n': return '\n';
+    case 'r': return '\r';
+    case 't': return '\t';
+    case 'v': return '\v';
     case '_': return ' ';
     case '#':
     case '$':
@@ -94,6 +97,11 @@ static char unescaped(char c)
     }
 }
 
+static bool separates_words(char c)
+{
+    return is_blank(c) || (c >= '\n' && c <= '\r'); /* as isspace(3) */
+}
+
 /* Splits by the rules of env -S. Returns false where a word depends on a variable, or ends in a
  * mistake. */
 static bool split(struct words *words, const char *text)
@@ -102,11 +110,11 @@ static bool split(struct words *words, const char *text)
         const char *word = words->env->text + words->text_used;
         char quote = '\0';
 
-        while (is_blank(*text) || *text == '\n')
+        while (separates_words(*text))
             text++;
         if (*text == '\0' || *text == '#')
             return true;
-        for (; *text != '\0' && (quote != '\0' || (!is_blank(*text) && *text != '\n')); text++) {
+        for (; *text != '\0' && (quote != '\0' || !separates_words(*text)); text++) {
             if (quote != '\'' && *text == '$')
                 return false;
             if (*text == quote)
