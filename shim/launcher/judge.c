@@ -346,6 +346,8 @@ static void judge_env(struct inquiry *inquiry, const char *path, int fd, const s
         go_on(inquiry, found, env->arguments);
 }
 
+/* A program that runs another is judged by what it hands on. BusyBox is what its first argument
+ * says. */
 static void judge_program(struct inquiry *inquiry, const char *path, int fd, const struct elf *elf)
 {
     const struct wrapper *wrapper;

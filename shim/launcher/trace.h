@@ -12,8 +12,8 @@
  * have looked at fail with ENOSYS.
  *
  * Returns NULL; or what to do, with the reason in `why` of `size` bytes, where that is impossible:
- * no call of this process is looked at then. Ends the process where its calls already
- * stop for the tracer, but their results cannot be changed. */
+ * no call of this process is looked at then. Ends the process where its calls already stop for the
+ * tracer, but their results cannot be changed. */
 const char *trace_begin(char *const *environment, char *why, size_t size);
 
 #endif

@@ -83,8 +83,8 @@ static bool has_name(const char *word, const char *options)
     return false;
 }
 
-/* The words of the command that it runs are not told from its own: one of those may make it look
- * like one. */
+/* The words of the command that it starts are not told from its own. Where one of those looks like
+ * such an option, the answer errs on the side of not running it. */
 static bool has_option(const struct wrapper *wrapper, const char *const *arguments)
 {
     while (*++arguments != NULL && strcmp(*arguments, "--") != 0) {

@@ -10,7 +10,7 @@
 struct wrapper {
     const char *name;
     const char *options; /* those that make it one, separated by spaces; NULL: it always is */
-    const char *valued;  /* the letters of its options that the rest of a word may be a value of */
+    const char *valued;  /* letters of options: what follows them in their word is their value */
     bool is_unclear;     /* else it is certain that the command goes without */
     const char *why, *what_to_do;
 };
