@@ -113,6 +113,15 @@ END
     assert_output $'<a  value><><two  words><*><--help><--><new\nline>the input'
 }
 
+@test "what it cannot print is an error" {
+    local arguments
+    for arguments in --help --version '--check true' --check '--trace --check'; do
+        # shellcheck disable=SC2016,SC2086 # for the inner shell; words
+        run -125 --separate-stderr on here sh -c 'exec "$0" "$@" >/dev/full' "$launcher" $arguments
+        assert_equal "$stderr" 'noselfconn: cannot write to standard output'
+    done
+}
+
 @test "--help and --version" {
     run -0 --separate-stderr "$launcher" --help
     assert_line --index 0 'usage: noselfconn [OPTION]... [--] COMMAND [ARG]...'

@@ -132,11 +132,11 @@ static char **read_options(struct options *options, char **arguments, const char
             return arguments + 1;
         if (strcmp(option, "--help") == 0 || strcmp(option, "-h") == 0) {
             print_help(library);
-            exit(0);
+            exit(printed());
         }
         if (strcmp(option, "--version") == 0) {
             printf("noselfconn %s\n", VERSION);
-            exit(0);
+            exit(printed());
         }
         if (strcmp(option, PROVE_OPTION) == 0)
             exit(prove_as_child());
@@ -281,7 +281,7 @@ int main(int argc, char **argv)
         if (options.check) {
             printf("can be protected: %s, in %s, by %s\n", *arguments, judgement.program,
                    options.trace ? "a tracer" : library);
-            return 0;
+            return printed();
         }
     } else {
         if (options.check || !options.force || judgement.status == EXIT_NOT_EXECUTABLE)

@@ -125,7 +125,7 @@ static int conclude(int outcome, const char *guardian, char *const *environment)
     printf("works: a real self-connection, by noselfconn itself, was refused; without %s it was "
            "made\n",
            guardian);
-    return 0;
+    return printed();
 }
 
 int prove(const char *library, char *const *environment)
@@ -133,9 +133,10 @@ int prove(const char *library, char *const *environment)
     if (!connects_without())
         return EXIT_OWN_FAILURE;
     int status = conclude(run_child(environment), "the library", environment);
-    if (status == 0)
-        printf("library: %s\n", library);
-    return status;
+    if (status != 0)
+        return status;
+    printf("library: %s\n", library);
+    return printed();
 }
 
 int prove_traced(char *const *environment)

@@ -55,6 +55,14 @@ void fail(int status, const char *what_to_do, const char *format, ...)
     exit(status);
 }
 
+int printed(void)
+{
+    fflush(stdout);
+    if (ferror(stdout) != 0)
+        fail(EXIT_OWN_FAILURE, NULL, "cannot write to standard output");
+    return 0;
+}
+
 void *allocate(unsigned long size)
 {
     void *memory = malloc(size);

@@ -13,6 +13,10 @@ __attribute__((format(printf, 1, 2))) void say(const char *format, ...);
 __attribute__((noreturn, format(printf, 3, 4))) void fail(int status, const char *what_to_do,
                                                           const char *format, ...);
 
+/* To be called once all is printed: ends the process with EXIT_OWN_FAILURE where that was lost.
+ * Returns 0. */
+int printed(void);
+
 /* Never NULL: ends the process where there is no memory. */
 void *allocate(unsigned long size);
 
