@@ -264,7 +264,7 @@ executable() { # NAME [LINE]...: in the test's folder
 }
 
 # A user namespace has a list of its own since Linux 6.7: that of the machine stays as it is.
-@test "what the kernel gives to a program that it was told of is not given to the shell" {
+@test "what the kernel gives to a program that it was told of is not judged as a script or program, nor given to the shell" {
     local inside='
         mount -t binfmt_misc binfmt_misc /proc/sys/fs/binfmt_misc
         echo ":letters:E::letters::/bin/cat:" >/proc/sys/fs/binfmt_misc/register
@@ -272,8 +272,12 @@ executable() { # NAME [LINE]...: in the test's folder
         "$@"'
     executable text.letters 'echo wrong'
     executable magic 'noselfconn test' 'echo wrong'
+    executable script.letters '#!/bin/sh' 'echo wrong'
     executable other 'echo right'
-    for file in text.letters magic; do
+    cp "$(type -P true)" "$BATS_TEST_TMPDIR/program.letters"
+    run -125 on here unshare --user --map-root-user --mount sh -c "$inside" sh "$launcher" "$BATS_TEST_TMPDIR/program.letters"
+    assert_output --partial 'cannot tell whether this can be protected: '
+    for file in text.letters magic script.letters; do
         run -125 on here unshare --user --map-root-user --mount sh -c "$inside" sh "$launcher" "$BATS_TEST_TMPDIR/$file"
         assert_output --partial 'cannot tell whether this can be protected: '
         run -0 on here unshare --user --map-root-user --mount sh -c "$inside" sh "$launcher" --force "$BATS_TEST_TMPDIR/$file"
@@ -288,7 +292,7 @@ executable() { # NAME [LINE]...: in the test's folder
     assert_output right
     printf 'MZ\0\0' >"$BATS_TEST_TMPDIR/program.exe"
     chmod +x "$BATS_TEST_TMPDIR/program.exe"
-    says 'cannot tell whether this can be protected: .*binfmt_misc' "$BATS_TEST_TMPDIR/program.exe"
+    says 'cannot tell whether this can be protected: .*: neither a program nor a script' "$BATS_TEST_TMPDIR/program.exe"
     run -126 "$launcher" --force "$BATS_TEST_TMPDIR/program.exe"
 }
 

@@ -31,6 +31,8 @@ static const char reserve_or_force[] =
 static const char force_only[] = "To run it nevertheless: --force";
 /* The remedy for whatever can be traced. */
 #define TRACED "To protect it, run it traced: noselfconn --trace COMMAND\n"
+static const char name_what_runs_it[] =
+    TRACED "Or name the program that runs such files. To run it nevertheless: --force";
 static const char trace_or_force[] = TRACED "To run it unprotected: --force";
 
 /* One judgement on its way from the command to the program that runs in the end. What it points to
@@ -366,28 +368,21 @@ static void judge_program(struct inquiry *inquiry, const char *path, int fd, con
         judge_elf(inquiry, path, fd, elf);
 }
 
-/* The kernel cannot run this file itself. Either it was told which program runs such files
- * (binfmt_misc), or the shell runs it, as by execvp(3). */
+/* The kernel cannot run this file: the shell does, as by execvp(3). */
 static void judge_other(struct inquiry *inquiry, const char *path, const char *head, size_t size)
 {
     static const char *const shell[] = {"sh", NULL};
+    const bool is_text = memchr(head, '\0', size) == NULL;
 
-    if (inquiry->launch->is_traced) {
+    inquiry->judgement->is_text = is_text;
+    if (inquiry->launch->is_traced)
         conclude(inquiry, PROTECTED, NULL, "%s", "");
-        inquiry->judgement->is_text = memchr(head, '\0', size) == NULL;
-        return;
-    }
-    if (memchr(head, '\0', size) != NULL || wrapper_has_binfmt(path, head)) {
-        conclude(inquiry, CANNOT_TELL,
-                 TRACED "Or name the program that runs such files. To run it nevertheless: "
-                        "--force",
-                 "cannot tell whether this can be protected: %s: neither a program nor a script, "
-                 "but the kernel may know what runs it (binfmt_misc)",
+    else if (is_text)
+        go_on(inquiry, "/bin/sh", shell);
+    else
+        conclude(inquiry, CANNOT_TELL, name_what_runs_it,
+                 "cannot tell whether this can be protected: %s: neither a program nor a script",
                  path);
-        return;
-    }
-    inquiry->judgement->is_text = true;
-    go_on(inquiry, "/bin/sh", shell);
 }
 
 static void judge_open_file(struct inquiry *inquiry, const char *path, int fd,
@@ -396,6 +391,14 @@ static void judge_open_file(struct inquiry *inquiry, const char *path, int fd,
     struct script *script = allocate(sizeof *script);
     struct elf *elf = allocate(sizeof *elf);
 
+    /* The kernel asks these first, whatever the file is (insert_binfmt). */
+    if (!inquiry->launch->is_traced && wrapper_has_binfmt(path, head)) {
+        conclude(inquiry, CANNOT_TELL, name_what_runs_it,
+                 "cannot tell whether this can be protected: %s: the kernel was told of a program "
+                 "that runs such files (binfmt_misc)",
+                 path);
+        return;
+    }
     switch (elf_read(elf, fd)) {
     case ELF_BROKEN:
         conclude(inquiry, CANNOT_TELL, force_only,
