@@ -167,11 +167,11 @@ static const char *option_value(struct words *words, size_t *at, const char *res
     return NULL;
 }
 
-/* The value of a long option NAME, NULL where it is another one or has no value. */
-static const char *long_option_value(struct words *words, size_t *at, const char *name)
+/* The value of a long option NAME, which is `word`; NULL where that is another one or has no value.
+ */
+static const char *long_option_value(struct words *words, size_t *at, const char *word,
+                                     const char *name)
 {
-    const char *word = words->env->words[*at];
-
     if (!starts_with(word, name))
         return NULL;
     word += strlen(name);
@@ -228,15 +228,15 @@ static bool read_long_option(struct words *words, size_t *at)
         starts_with(word, "--default-signal") || starts_with(word, "--ignore-signal") ||
         strcmp(word, "--list-signal-handling") == 0)
         return true;
-    if ((value = long_option_value(words, at, "--unset")) != NULL) {
+    if ((value = long_option_value(words, at, word, "--unset")) != NULL) {
         add_unset(words->env, value);
         return true;
     }
-    if ((value = long_option_value(words, at, "--chdir")) != NULL) {
+    if ((value = long_option_value(words, at, word, "--chdir")) != NULL) {
         words->env->folder = value;
         return true;
     }
-    if ((value = long_option_value(words, at, "--split-string")) != NULL &&
+    if ((value = long_option_value(words, at, word, "--split-string")) != NULL &&
         splice(words, *at, value)) {
         --*at;
         return true;
