@@ -256,11 +256,12 @@ for command in [], sys.argv[2:]:
 # An interactive bash on a terminal, with what is typed there, and the text to wait for before.
 type_in_a_shell() { # TEXT KEYS [TEXT KEYS]... -- COMMAND...
     python3 -c '
-import os, pty, re, select, sys, time
+import os, pty, re, select, signal, sys, time
 separator = sys.argv.index("--")
 script = sys.argv[1:separator]
 process, terminal = pty.fork()
 if process == 0:
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # ignored, where the tests run in the background
     os.execvp(sys.argv[separator + 1], sys.argv[separator + 1:])
 seen = b""
 end = time.monotonic() + 20
