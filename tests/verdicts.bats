@@ -53,6 +53,7 @@ executable() { # NAME [LINE]...: in the test's folder
     says_truly 'cannot protect what env runs without this LD_PRELOAD: connect' env -i PATH="$PATH" connect 127.0.0.1 50000
     says_truly 'cannot protect what env runs' env -u LD_PRELOAD connect 127.0.0.1 50000
     says_truly 'cannot protect what env runs' env -uLD_PRELOAD connect 127.0.0.1 50000
+    says_truly 'cannot protect what env runs' env -u OTHER -u LD_PRELOAD connect 127.0.0.1 50000
     says_truly 'cannot protect what env runs' env --unset=LD_PRELOAD connect 127.0.0.1 50000
     says_truly 'cannot protect what env runs' env --unset LD_PRELOAD connect 127.0.0.1 50000
     says_truly 'cannot protect what env runs' env LD_PRELOAD= connect 127.0.0.1 50000
