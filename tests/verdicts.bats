@@ -57,6 +57,7 @@ executable() { # NAME [LINE]...: in the test's folder
     says_truly 'cannot protect what env runs' env --unset=LD_PRELOAD connect 127.0.0.1 50000
     says_truly 'cannot protect what env runs' env --unset LD_PRELOAD connect 127.0.0.1 50000
     says_truly 'cannot protect what env runs' env LD_PRELOAD= connect 127.0.0.1 50000
+    says_truly 'cannot protect what env runs' env OTHER=1 LD_PRELOAD= connect 127.0.0.1 50000
     says_truly 'cannot protect what env runs' env --ignore-environment PATH="$PATH" connect 127.0.0.1 50000
     says_truly 'cannot protect what env runs' env - PATH="$PATH" connect 127.0.0.1 50000
     says_truly 'cannot protect what env runs' env -S "-i PATH=$PATH connect 127.0.0.1 50000"
