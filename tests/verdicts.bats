@@ -639,6 +639,9 @@ install_in() { # FOLDER [VARIABLE=VALUE]...
     says 'cannot protect a script whose interpreter is missing: .*: #!/bin/\\x1f' "$BATS_TEST_TMPDIR/script"
     run -127 "$launcher" $'\e[1m\r\tnone\n~'
     assert_output $'noselfconn: command not found: \\x1b[1m\\r\tnone\n~'
+    # Of a longer message, 16,383 bytes.
+    run -127 "$launcher" "$(printf '\001%.0s' {1..17000})"
+    assert_equal "$output" "noselfconn: command not found: $(printf '\\x01%.0s' {1..16364})"
 }
 
 @test "where no process or memory is to be had, it says so" {
