@@ -153,6 +153,8 @@ executable() { # NAME [LINE]...: in the test's folder
         run -125 --separate-stderr "$launcher" env -S "$line"
         assert_regex "$stderr" '^noselfconn: cannot tell what env runs: '
     done
+    # Behind the last word there is none, though there was one.
+    says 'cannot tell what env runs: ' env -S '' -u
     # As many words as it reads, and as long ones; and one more.
     says_protected env -S "$(printf 'A=%d ' {1..61}) python3"
     says 'cannot tell what env runs: ' env -S "$(printf 'A=%d ' {1..62}) python3"
