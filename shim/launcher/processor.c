@@ -210,7 +210,8 @@ void processor_fail_call(pid_t thread, const struct ptrace_syscall_info *info, i
     failed.exit.is_error = 1;
     if (syscall(SYS_ptrace, PTRACE_SET_SYSCALL_INFO, thread, sizeof failed, &failed) == 0)
         return;
-    for (const struct interface *one = interfaces; one->architecture != 0; one++)
-        if (one->architecture == info->arch)
-            write_register(thread, one->result, (info->arch & __AUDIT_ARCH_64BIT) != 0, error);
+    const struct interface *its = interfaces;
+    while (its->architecture != info->arch) /* by another one no call stops for the tracer */
+        its++;
+    write_register(thread, its->result, (info->arch & __AUDIT_ARCH_64BIT) != 0, error);
 }
