@@ -458,7 +458,7 @@ crontab_command() { # OPTION
 @test "that line writes into the host's log only where there is something to say" {
     local log=$BATS_TEST_TMPDIR/log
     : >"$log"
-    background host-log socat -u "UNIX-RECV:$log.socket" "OPEN:$log,append"
+    background host-log on here socat -u "UNIX-RECV:$log.socket" "OPEN:$log,append"
     eventually test -S "$log.socket"
     logger -e -t self-connection --socket "$log.socket" </dev/null
     echo found | logger -e -t self-connection --socket "$log.socket"
