@@ -548,6 +548,7 @@ deny seccomp fail|seccomp: Operation not permitted
 deny pidfd_getfd fail|pidfd_getfd: Operation not permitted
 deny pidfd_getfd unknown|pidfd_getfd: Function not implemented
 deny pidfd_getfd kill|the tracer: No child processes
+deny write-3 fail|the tracer: No child processes
 deny pidfd_open fail|pidfd_getfd: Operation not permitted
 deny process_vm_readv fail|process_vm_readv: Operation not permitted
 deny get-syscall-info fail|a system call did not stop for the tracer, or its result stayed: Bad file descriptor

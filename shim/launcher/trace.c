@@ -390,7 +390,8 @@ __attribute__((noreturn)) static void run_tracer(pid_t process, int channel, int
     hold_on_to_nothing(channel);
     syscall(SYS_read, 3, &go, 1L);
     report = attach(process, any_fd);
-    syscall(SYS_write, 3, &report, sizeof report);
+    if (syscall(SYS_write, 3, &report, sizeof report) != sizeof report)
+        _exit(EXIT_OWN_FAILURE); /* attached, it would stay, and the launcher waits for its end */
     close(3);
     while ((thread = waitpid(-1, &status, __WALL)) > 0)
         if (WIFSTOPPED(status))
@@ -464,13 +465,14 @@ const char *trace_begin(char *const *environment, char *why, size_t size)
         read(channel[0], &report, sizeof report) != sizeof report)
         report = (struct report){"the tracer", ECHILD};
     prctl(PR_SET_PTRACER, 0L);
-    if (report.step == NULL && processor_filter_calls() != 0)
+    if (report.step == NULL && processor_filter_calls() != 0) {
         report = (struct report){"seccomp", errno};
+        kill(tracer, SIGKILL); /* else it ends by itself */
+    }
     if (report.step == NULL) {
         rehearse();
         return NULL;
     }
-    kill(tracer, SIGKILL);
     waitpid(tracer, NULL, __WALL);
     return explain(why, size, &report);
 }

@@ -4,8 +4,8 @@
  *
  *     deny CALL fail|unknown|kill COMMAND [ARGUMENT]...
  *
- * The call then fails with EPERM, with ENOSYS, or ends the process by SIGSYS. Two names are for one
- * use of a call, which fails as on a kernel that does not know it. */
+ * The call then fails with EPERM, with ENOSYS, or ends the process by SIGSYS. Some names are for
+ * one use of a call; those of a newer kernel fail as on one that does not know them. */
 #include "common.h"
 
 #include <fcntl.h>
@@ -35,6 +35,7 @@ static const struct denied calls[] = {
     {"pidfd_open", 434, -1, 0, EPERM},
     {"pidfd_getfd", 438, -1, 0, EPERM},
     {"process_vm_readv", SYS_process_vm_readv, -1, 0, EPERM},
+    {"write-3", SYS_write, 0, 3, ENOBUFS},            /* what the tracer reports */
     {"mptcp", SYS_socket, 2, 262, EPROTONOSUPPORT},   /* IPPROTO_MPTCP, Linux 5.6 */
     {"get-syscall-info", SYS_ptrace, 0, 0x420e, EIO}, /* PTRACE_GET_SYSCALL_INFO, 5.3 */
     {"set-syscall-info", SYS_ptrace, 0, 0x4212, EIO}, /* PTRACE_SET_SYSCALL_INFO, Linux 6.16 */
