@@ -78,12 +78,11 @@ static struct attempt *take_attempt(pid_t thread)
 static void note_attempt(pid_t thread)
 {
     struct ptrace_syscall_info info;
-    struct attempt *attempt = malloc(sizeof *attempt);
+    struct attempt *attempt;
 
-    if (attempt == NULL || ask(PTRACE_GET_SYSCALL_INFO, thread, sizeof info, &info) <= 0) {
-        free(attempt);
-        return;
-    }
+    if (ask(PTRACE_GET_SYSCALL_INFO, thread, sizeof info, &info) <= 0 ||
+        (attempt = malloc(sizeof *attempt)) == NULL)
+        return; /* the thread is gone, or there is no memory */
     attempt->thread = thread;
     attempt->call = info.seccomp.ret_data;
     attempt->is_64_bit = (info.arch & __AUDIT_ARCH_64BIT) != 0;
