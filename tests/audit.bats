@@ -485,6 +485,24 @@ crontab_command() { # OPTION
     assert_output --regexp '^noselfconn-audit [0-9]+\.[0-9]+\.[0-9]+$'
 }
 
+@test "what it cannot write is a failure, not an audit that found nothing" {
+    local arguments
+    for arguments in '' --help --version --json --openmetrics 40000; do
+        # shellcheck disable=SC2016,SC2086 # for the inner shell; words
+        run -125 --separate-stderr on here sh -c 'exec "$0" "$@" >/dev/full' "$audit" $arguments
+        assert_regex "$stderr" 'noselfconn-audit: cannot write to standard output$'
+    done
+}
+
+@test "without an awk that works it fails with 125" {
+    local folder=$BATS_TEST_TMPDIR/bin
+    mkdir "$folder"
+    printf '#!/bin/sh\nexit 2\n' >"$folder/awk"
+    chmod +x "$folder/awk"
+    PATH=$folder:$PATH run -125 "$audit"
+    assert_output --partial 'noselfconn-audit: cannot audit: awk ended with status 2'
+}
+
 @test "what is no port, and an unknown option, are 125 and the usage" {
     local argument
     for argument in 0 65536 123456 http -1 --nonsense ''; do
