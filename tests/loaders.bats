@@ -54,6 +54,8 @@ ask() { # LINE...
 @test "a loader that cannot run is for another processor, one that only fails is not" {
     ask 'exit 127'
     assert_output --partial "its loader, $BATS_TEST_TMPDIR/loader, cannot be run here"
+    ask 'exec >&- 2>&-; sleep 0.3; exit 127' # its status is not there yet when its answer has ended
+    assert_output --partial "its loader, $BATS_TEST_TMPDIR/loader, cannot be run here"
     ask 'echo words; exit 127'
     assert_output --partial 'does not take'
     ask 'exit 126'
