@@ -466,7 +466,7 @@ const char *trace_begin(char *const *environment, char *why, size_t size)
     prctl(PR_SET_PTRACER, 0L);
     if (report.step == NULL && processor_filter_calls() != 0) {
         report = (struct report){"seccomp", errno};
-        kill(tracer, SIGKILL); /* else it ends by itself */
+        kill(tracer, SIGKILL); /* one that could not attach ends by itself */
     }
     if (report.step == NULL) {
         rehearse();
