@@ -18,22 +18,22 @@ AS_ROOT = test "$$(id -u)" -ne 0 ||
 
 CFLAGS = -O2
 WARNINGS = -Wall -Wextra -Wpedantic
-COMMON_CFLAGS = -std=c11 -D_DEFAULT_SOURCE $(WARNINGS) $(CPPFLAGS) $(CFLAGS) $(LDFLAGS)
+# musl has no headers of the kernel: those of the machine do.
+KERNEL_HEADERS = $(if $(findstring musl-gcc,$(CC)),-idirafter /usr/include \
+	-idirafter /usr/include/$(MULTIARCH))
+COMMON_CFLAGS = -std=c11 -D_DEFAULT_SOURCE $(WARNINGS) $(CPPFLAGS) $(CFLAGS) $(LDFLAGS) $(KERNEL_HEADERS)
 # -fexceptions: a cancelled thread unwinds through our frames (pthread_cancel(3)).
 # -fno-stack-protector: its i386 form needs a part of libc that -nostdlib leaves out.
 # One file for every libc: no DT_NEEDED, so the process brings its own. Symbols are bound at load,
 # since binding at the first call is not safe in a signal handler. One read-only segment instead of
-# three, and the GNU hash alone: fewer system calls to load it.
+# three, and the GNU hash alone: fewer system calls to load it. For 64-bit times on 32 bit the headers
+# would give sendmsg() another name, which interpose.c defines, too.
 LIBRARY_CFLAGS = $(COMMON_CFLAGS) -fPIC -fvisibility=hidden -fexceptions -fno-stack-protector \
 	-shared -nostdlib -Wl,-soname,libnoselfconn.so \
-	-Wl,--version-script=shim/library/exports.map -Wl,-z,now -Wl,-z,noseparate-code \
-	-Wl,--hash-style=gnu
+	-Wl,-z,now -Wl,-z,noseparate-code -Wl,--hash-style=gnu -U_TIME_BITS -U_FILE_OFFSET_BITS
 LIBRARY_SOURCES := $(wildcard shim/library/*.c)
 HARDENING =
-# musl has no headers of the kernel: those of the machine do.
-KERNEL_HEADERS = $(if $(findstring musl-gcc,$(CC)),-idirafter /usr/include \
-	-idirafter /usr/include/$(MULTIARCH))
-LAUNCHER_CFLAGS = $(COMMON_CFLAGS) $(KERNEL_HEADERS) $(HARDENING) -DVERSION='"$(VERSION)"'
+LAUNCHER_CFLAGS = $(COMMON_CFLAGS) $(HARDENING) -DVERSION='"$(VERSION)"'
 # With all of the library that decides: what it learns, the tracer knows.
 LAUNCHER_SOURCES := $(wildcard shim/launcher/*.c) \
 	$(addprefix shim/library/,endpoint.c guard.c report.c settings.c)
@@ -42,7 +42,7 @@ HEADERS := $(wildcard shim/*/*.h)
 .PHONY: all
 all: $(BUILD)/libnoselfconn.so $(BUILD)/noselfconn ## build the library and the launcher (the default)
 
-$(BUILD)/libnoselfconn.so: shim/library/exports.map $(LIBRARY_SOURCES) $(HEADERS) Makefile
+$(BUILD)/libnoselfconn.so: $(LIBRARY_SOURCES) $(HEADERS) Makefile
 	@mkdir -p $(@D)
 	$(CC) $(LIBRARY_CFLAGS) -o $@ $(LIBRARY_SOURCES) $(INSTRUMENT)
 

@@ -18,6 +18,7 @@
 #include "../library/guard.h"
 #include "../library/report.h"
 #include "../library/settings.h"
+#include "environment.h"
 #include "processor.h"
 #include "say.h"
 
@@ -188,31 +189,33 @@ static int duplicate(pid_t thread, int fd)
     return copy;
 }
 
-/* Whose call it is that guard() reports. */
-static struct attempt *reported;
-
-struct caller report_caller(int fd)
+/* Standard error of a traced process is what it is now: when it was loaded is not known here. */
+static void report_for(const struct attempt *attempt, const char *call,
+                       const struct verdict *verdict)
 {
     static char command[16];
     char path[64];
-    long process = from_status(reported->thread, "Tgid:");
-    int comm, standard_error;
+    long process = from_status(attempt->thread, "Tgid:");
+    int comm, standard_error = -1;
     ssize_t length;
+    struct file_identity at_load;
 
-    (void)fd; /* the duplicate's */
     snprintf(path, sizeof path, "/proc/%ld/comm", process);
     comm = open(path, O_RDONLY);
     length = read(comm, command, sizeof command);
     close(comm);
     command[length > 0 ? length - 1 : 0] = '\0'; /* for the end of the line: there may be others */
-    if (settings.log == LOG_STDERR && (standard_error = duplicate(reported->thread, 2)) >= 0) {
-        dup3(standard_error, STDERR_FILENO, O_CLOEXEC);
-        close(standard_error);
-    }
-    return (struct caller){.process = (uint32_t)process,
-                           .thread = (uint32_t)reported->thread,
-                           .fd = (int)reported->arguments[0],
-                           .command = command};
+    if (settings.log == LOG_STDERR)
+        standard_error = duplicate(attempt->thread, 2);
+    at_load = file_identity(standard_error);
+    report(&(struct event){.process = (uint32_t)process,
+                           .thread = (uint32_t)attempt->thread,
+                           .fd = (int)attempt->arguments[0],
+                           .command = command,
+                           .call = call,
+                           .verdict = verdict},
+           standard_error, &at_load);
+    close(standard_error);
 }
 
 /* For descriptors 0 to 2: something whose end nobody waits for. */
@@ -246,7 +249,7 @@ static bool may_return(struct attempt *attempt, ssize_t result)
     uint64_t address;
     uint32_t length;
     int fd, error = errno;
-    ssize_t guarded;
+    struct verdict verdict;
 
     if (attempt->call == TRACED_SOCKETCALL && !unpack_socketcall(attempt))
         return false;
@@ -266,14 +269,11 @@ static bool may_return(struct attempt *attempt, ssize_t result)
     if (fd < 0)
         return false;
     replace_by_peer(fd, &destination);
-    reported = attempt;
-    errno = error;
-    guarded = guard(result, names[attempt->call], fd, (struct sockaddr *)&destination, length);
-    error = errno;
+    verdict = guard(result, error, fd, (struct sockaddr *)&destination, length);
+    if (verdict.action != ACTION_NONE && settings.log != LOG_NOWHERE)
+        report_for(attempt, names[attempt->call], &verdict);
     close(fd);
-    if (settings.log == LOG_STDERR)
-        hold_nothing(STDERR_FILENO);
-    return guarded != -1 || error != ECONNREFUSED;
+    return verdict.result == result && verdict.error == error;
 }
 
 /* The result as libc shows it. Where the kernel is going to restart the call after a signal
@@ -297,7 +297,7 @@ static void settle_attempt(pid_t thread)
     if (ask(PTRACE_GET_SYSCALL_INFO, thread, sizeof info, &info) > 0) {
         ssize_t result = as_in_libc(&info);
         if (!is_rehearsed ||
-            (connection_began(result) && (attempt == NULL || !may_return(attempt, result))))
+            (connection_began(result, errno) && (attempt == NULL || !may_return(attempt, result))))
             processor_fail_call(thread, &info, ECONNREFUSED);
         is_rehearsed = true;
     }
@@ -425,15 +425,6 @@ static const char *explain(char *why, size_t size, const struct report *report)
            "and that tracing is not forbidden: kernel.yama.ptrace_scope of 0 or 1, or root and 2.";
 }
 
-static void read_settings(char *const *environment)
-{
-    char **own = environ;
-
-    environ = (char **)environment;
-    settings_read();
-    environ = own;
-}
-
 /* By the system call: wait(2) would see a child of fork(). This one ends without a signal. */
 static pid_t fork_unseen(void)
 {
@@ -450,7 +441,8 @@ const char *trace_begin(char *const *environment, char *why, size_t size)
         snprintf(why, size, "cannot trace: the registers of this processor are not known here");
         return "Reserve the port instead: noselfconn-audit PORT says how.";
     }
-    read_settings(environment);
+    settings_read(environment_get(environment, "NOSELFCONN_MODE"),
+                  environment_get(environment, "NOSELFCONN_LOG"));
     if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, channel) != 0)
         return explain(why, size, &(struct report){"socketpair", errno});
     tracer = fork_unseen();

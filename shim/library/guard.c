@@ -1,24 +1,22 @@
 /* SPDX-License-Identifier: MIT */
-/* Was that a self-connection? Then sever it.
+/* Was that a self-connection? Then sever it, and have the kernel refuse it.
  *
  * The decision is a ladder. Each rung is reached only by what passed the one above, and nearly
  * every call stops at the first or the second; the second costs one system call.
  *
- * The kernel is asked by syscall(2), not through libc's getsockname() and its kin: what counts is
- * what the kernel holds, not what another preload tells about it, and none of these may become a
- * cancellation point. syscall() sets errno where it fails, so guard() keeps the caller's. */
+ * The kernel is asked without libc's getsockname() and its kin: what counts is what the kernel
+ * holds, not what another preload says about it. */
 #include "guard.h"
 
-#include "endpoint.h"
 #include "libc.h"
-#include "report.h"
 #include "settings.h"
+#include "system_call.h"
 
 #include <linux/filter.h>
 #include <linux/tcp.h>
-#include <netinet/in.h>
 #include <poll.h>
 #include <stdint.h>
+#include <sys/time.h>
 
 #ifndef IPPROTO_MPTCP
 #define IPPROTO_MPTCP 262 /* Linux 5.6 */
@@ -31,50 +29,64 @@
  * the only one of the two with the counters of rung 5. */
 enum { TCP_STATE_ESTABLISHED = 1, TCP_STATE_SYN_SENT, TCP_STATE_SYN_RECV };
 
-/* Rung 1. EINPROGRESS comes also from a blocking socket whose
- * SO_SNDTIMEO ran out; after EINTR the connection is completed in the background (POSIX, connect).
- * In these cases, and no other, the kernel has read what the program passed, and so may we. */
-bool connection_began(ssize_t result)
+/* The longer one of the two addresses that matter; the port is at the same place in both. */
+struct name {
+    struct sockaddr_in6 address;
+    socklen_t length;
+};
+
+/* Rung 1. EINPROGRESS comes also from a blocking socket whose SO_SNDTIMEO ran out; after EINTR the
+ * connection is completed in the background (POSIX, connect). In these cases, and no other, the
+ * kernel has read what the program passed, and so may we. */
+bool connection_began(ssize_t result, int error)
 {
-    return settings.mode != MODE_OFF && libc_is_there() &&
-           (result >= 0 || errno == EINPROGRESS || errno == EINTR);
+    return settings.mode != MODE_OFF && (result >= 0 || error == EINPROGRESS || error == EINTR);
 }
 
 /* Rung 2 compares the port that the kernel gave the socket. Unlike the peer's endpoint the local
  * one is known while the connection is still pending. */
-static bool local_endpoint(int fd, struct endpoint *local)
+static bool local_endpoint(int fd, struct name *name, struct endpoint *local)
 {
-    struct sockaddr_in6 address; /* the longer one of the two that endpoint_read() takes */
-    socklen_t length = sizeof address;
-
-    return syscall(SYS_getsockname, fd, &address, &length) == 0 &&
-           endpoint_read(local, (struct sockaddr *)&address, length);
+    name->length = sizeof name->address;
+    return SYSTEM_CALL(SYS_getsockname, fd, &name->address, &name->length) == 0 &&
+           endpoint_read(local, (struct sockaddr *)&name->address, name->length);
 }
 
-/* Of the level SOL_SOCKET; -1 where the kernel does not tell. */
-static int socket_option(int fd, int option)
-{
-    int value;
-    socklen_t length = sizeof value;
-
-    return syscall(SYS_getsockopt, fd, SOL_SOCKET, option, &value, &length) == 0 ? value : -1;
-}
-
-/* Rung 3: a UDP or SCTP socket connected to itself is legitimate, and common for UDP. A raw socket
- * shows its protocol where others have their port (raw(7)). */
-static bool is_tcp(int fd)
-{
-    int protocol = socket_option(fd, SO_PROTOCOL);
-
-    return (protocol == IPPROTO_TCP || protocol == IPPROTO_MPTCP) &&
-           socket_option(fd, SO_TYPE) == SOCK_STREAM;
-}
-
-/* Rung 4: ports alone are not enough. 127.0.0.1:P to 127.0.0.2:P is a connection like any other. */
+/* Rung 3: ports alone are not enough. 127.0.0.1:P to 127.0.0.2:P is a connection like any other. */
 static bool leads_back(const struct endpoint *local, struct endpoint destination)
 {
     endpoint_resolve_wildcard(&destination, local);
     return endpoint_same_address(local, &destination);
+}
+
+/* Of the level SOL_SOCKET; negative where the kernel does not tell. */
+static long socket_option(int fd, int option)
+{
+    int value;
+    socklen_t length = sizeof value;
+    long result = SYSTEM_CALL(SYS_getsockopt, fd, SOL_SOCKET, option, &value, &length);
+
+    return result == 0 ? value : result;
+}
+
+/* Rung 4: a UDP or SCTP socket connected to itself is legitimate, and common for UDP. A raw socket
+ * shows its protocol where others have their port (raw(7)).
+ *
+ * A sandbox may deny the questions. A connection that was pending is none of UDP or a raw socket;
+ * of one that was made at once nothing is known then. */
+enum answer { NO, YES, UNKNOWN };
+
+static enum answer is_tcp(int fd, bool was_pending)
+{
+    const enum answer untold = was_pending ? YES : UNKNOWN;
+    long protocol = socket_option(fd, SO_PROTOCOL), type;
+
+    if (protocol < 0)
+        return untold;
+    if (protocol != IPPROTO_TCP && protocol != IPPROTO_MPTCP)
+        return NO;
+    type = socket_option(fd, SO_TYPE);
+    return type < 0 ? untold : type == SOCK_STREAM ? YES : NO;
 }
 
 /* Rung 5: behind NAT (a published container port, a redirect) the peer can be a real server
@@ -97,7 +109,7 @@ static bool hears_somebody_else(int fd)
     struct tcp_info info;
     socklen_t length = sizeof info;
 
-    if (syscall(SYS_getsockopt, fd, IPPROTO_TCP, TCP_INFO, &info, &length) != 0 ||
+    if (SYSTEM_CALL(SYS_getsockopt, fd, IPPROTO_TCP, TCP_INFO, &info, &length) != 0 ||
         !HAS(tcpi_total_retrans) || /* the last member of all kernels */
         info.tcpi_state == TCP_STATE_SYN_SENT || info.tcpi_state == TCP_STATE_SYN_RECV)
         return false;
@@ -120,37 +132,30 @@ static bool peer_speaks_mptcp(int fd)
     } info; /* the kernel gives no more of it than this */
     socklen_t length = sizeof info;
 
-    return syscall(SYS_getsockopt, fd, SOL_MPTCP, INFO, &info, &length) == 0 &&
+    return SYSTEM_CALL(SYS_getsockopt, fd, SOL_MPTCP, INFO, &info, &length) == 0 &&
            (info.flags & FALLBACK) == 0;
 }
 
-/* A handshake may still be going on: another thread of the kernel, or another processor, takes the
- * segments in. So it gets a moment, but no more: a non-blocking connect() must not wait. */
-static void let_it_settle(int fd)
+/* What poll() says of the socket once it can be written to, or after a millisecond. */
+static int poll_briefly(int fd)
 {
-    struct pollfd established = {.fd = fd, .events = POLLOUT};
+    struct pollfd poll_fd = {.fd = fd, .events = POLLOUT};
     const long millisecond[] = {0, 1000000}; /* the kernel's struct timespec */
 
-    syscall(SYS_ppoll, &established, 1, millisecond, NULL, 0);
+    return SYSTEM_CALL(SYS_ppoll, &poll_fd, 1, millisecond, NULL, 0) > 0 ? poll_fd.revents : 0;
 }
 
-/* Twice, since the kernel reads the state before it locks the socket to read the counters
+/* A handshake may still be going on: another thread of the kernel, or another processor, takes the
+ * segments in. So it gets a moment, but no more: a non-blocking connect() must not wait.
+ *
+ * Asked twice, since the kernel reads the state before it locks the socket to read the counters
  * (tcp_get_info): a FIN or RST in between is counted, and the state is another the next time. */
 static bool peer_is_somebody_else(int fd)
 {
     if (hears_somebody_else(fd))
         return true;
-    let_it_settle(fd);
+    poll_briefly(fd);
     return hears_somebody_else(fd) || peer_speaks_mptcp(fd);
-}
-
-/* The ladder from its second rung on. *local is set where the answer is true. */
-static bool is_self_connection(int fd, const struct endpoint *destination, struct endpoint *local)
-{
-    return local_endpoint(fd, local) && local->port == destination->port && /* 2 */
-           is_tcp(fd) &&                                                    /* 3 */
-           leads_back(local, *destination) &&                               /* 4 */
-           !peer_is_somebody_else(fd);                                      /* 5 */
 }
 
 /* What the kernel itself does inside a refused connect() (__inet_stream_connect calls disconnect).
@@ -159,7 +164,7 @@ static bool disconnect(int fd)
 {
     const struct sockaddr unspecified = {.sa_family = AF_UNSPEC};
 
-    return syscall(SYS_connect, fd, &unspecified, sizeof unspecified) == 0;
+    return SYSTEM_CALL(SYS_connect, fd, &unspecified, sizeof unspecified) == 0;
 }
 
 /* Takes in no segment any more, so that a pending connection never comes about (tcp_v4_rcv,
@@ -169,7 +174,7 @@ static void deafen(int fd)
     const struct sock_filter drop_all = BPF_STMT(BPF_RET | BPF_K, 0);
     const struct sock_fprog program = {.len = 1, .filter = (struct sock_filter *)&drop_all};
 
-    syscall(SYS_setsockopt, fd, SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof program);
+    SYSTEM_CALL(SYS_setsockopt, fd, SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof program);
 }
 
 /* Aborts the connection and keeps the descriptor. Reading SO_ERROR takes away the ECONNRESET that
@@ -182,51 +187,89 @@ static void deafen(int fd)
  * from 5.10.183 on, 6.1.33 to 6.1.59, and up to 6.5.8. SHUT_RD wakes one that waits for data. One
  * that waits for the pending connection nothing wakes: then the socket is left to itself, but a
  * live self-connection does not come of it. */
-static void sever(int fd)
+static bool sever(int fd)
 {
     enum { TRIES = 100 }; /* the other thread has to run meanwhile */
     bool severed = disconnect(fd);
 
     for (int i = 0; i < TRIES && !severed; i++) {
-        syscall(SYS_shutdown, fd, SHUT_RD);
-        syscall(SYS_sched_yield);
+        SYSTEM_CALL(SYS_shutdown, fd, SHUT_RD);
+        SYSTEM_CALL(SYS_sched_yield, 0);
         severed = disconnect(fd);
     }
     if (severed) {
         socket_option(fd, SO_ERROR);
     } else {
         deafen(fd);
-        syscall(SYS_shutdown, fd, SHUT_RDWR);
+        SYSTEM_CALL(SYS_shutdown, fd, SHUT_RDWR);
     }
+    return severed;
 }
 
-ssize_t guard(ssize_t result, const char *call, int fd, const struct sockaddr *destination,
-              socklen_t length)
+/* The answer of a connect() that waits for a millisecond at most, on a blocking socket, too. */
+static long connect_briefly(int fd, const struct name *name)
 {
-    struct endpoint remote, local;
+    const struct timeval millisecond = {.tv_usec = 1000};
+    struct timeval timeout;
+    socklen_t length = sizeof timeout;
+    long result;
 
-    if (!connection_began(result) || destination == NULL ||
-        !endpoint_read(&remote, destination, length))
+    if ((result = SYSTEM_CALL(SYS_getsockopt, fd, SOL_SOCKET, SO_SNDTIMEO, &timeout, &length)) !=
+            0 ||
+        (result = SYSTEM_CALL(SYS_setsockopt, fd, SOL_SOCKET, SO_SNDTIMEO, &millisecond,
+                              sizeof millisecond)) != 0)
         return result;
-
-    int error = errno;
-    if (is_self_connection(fd, &remote, &local)) {
-        if (settings.mode == MODE_ENFORCE) {
-            sever(fd);
-            result = -1;
-            error = ECONNREFUSED;
-        }
-        /* Asked here, so that without a log its line takes no stack. */
-        if (settings.log != LOG_NOWHERE)
-            report_self_connection(call, fd, &local);
-    }
-    errno = error;
+    result = SYSTEM_CALL(SYS_connect, fd, &name->address, name->length);
+    SYSTEM_CALL(SYS_setsockopt, fd, SOL_SOCKET, SO_SNDTIMEO, &timeout, length);
     return result;
 }
 
-ssize_t guard_message(ssize_t result, const char *call, int fd, const struct msghdr *message)
+/* Severs the connection of a socket whose address is `name`, and has the kernel refuse it another
+ * one: to port 0, where nobody can listen. Then the result and the state are those of a refusal. A
+ * call that left its connection pending keeps its result, and the refusal is an event to come:
+ * Linux refuses no non-blocking connect() at once.
+ *
+ * Where that refusal does not come within a millisecond (a firewall drops port 0), or not at all
+ * (no source port is free), the call fails at once. */
+static void refuse(int fd, struct name *name, struct verdict *verdict)
 {
-    return connection_began(result)
-               ? guard(result, call, fd, message->msg_name, message->msg_namelen)
-               : result;
+    const bool was_pending = verdict->result > 0 || verdict->error == EINPROGRESS;
+    long answer;
+
+    verdict->action = ACTION_REFUSED;
+    if (sever(fd)) {
+        name->address.sin6_port = 0;
+        answer = connect_briefly(fd, name);
+        if (answer == -EINPROGRESS && was_pending && (poll_briefly(fd) & POLLERR) != 0)
+            return;
+        if (answer != -ECONNREFUSED)
+            sever(fd);
+    }
+    verdict->result = -1;
+    verdict->error = ECONNREFUSED;
+}
+
+struct verdict guard(ssize_t result, int error, int fd, const struct sockaddr *destination,
+                     socklen_t length)
+{
+    struct verdict verdict = {.result = result, .error = error, .action = ACTION_NONE};
+    struct endpoint remote, *local = &verdict.endpoint;
+    struct name name;
+    enum answer tcp;
+
+    if (!connection_began(result, error) || destination == NULL ||         /* 1 */
+        !endpoint_read(&remote, destination, length) ||                    /* 1 */
+        !local_endpoint(fd, &name, local) || local->port != remote.port || /* 2 */
+        !leads_back(local, remote) ||                                      /* 3 */
+        (tcp = is_tcp(fd, result < 0)) == NO ||                            /* 4 */
+        (tcp == YES && peer_is_somebody_else(fd)))                         /* 5 */
+        return verdict;
+
+    if (tcp == UNKNOWN)
+        verdict.action = ACTION_UNDECIDED;
+    else if (settings.mode == MODE_OBSERVE)
+        verdict.action = ACTION_ALLOWED;
+    else
+        refuse(fd, &name, &verdict);
+    return verdict;
 }

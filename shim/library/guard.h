@@ -2,29 +2,44 @@
 #ifndef NOSELFCONN_GUARD_H
 #define NOSELFCONN_GUARD_H
 
+#include "endpoint.h"
+
 #include <stdbool.h>
 #include <sys/socket.h>
 #include <sys/types.h>
 
-/* Whether a call that has returned `result`, and set errno where that is -1, made a connection (0,
- * or the count of bytes or messages sent along with it) or began one that goes on without it; never
- * in mode off. The kernel has accepted what the program passed then. */
-bool connection_began(ssize_t result);
+enum action {
+    ACTION_NONE,      /* no self-connection */
+    ACTION_REFUSED,   /* a self-connection: severed */
+    ACTION_ALLOWED,   /* a self-connection: let stand, in mode observe */
+    ACTION_UNDECIDED, /* connected to its own endpoint, but the kernel does not say whether by TCP
+                       */
+};
 
-/* Decides about a call that may have connected `fd` to `destination`, has just returned `result`,
- * and left errno. `destination`, of `length` bytes, is read only where the kernel has accepted it.
- * `call` is the name of the call, for the log.
- *
- * Where the call connected the socket to itself, or began to, the connection is severed and -1
- * returned with errno ECONNREFUSED: the socket is then as after a refused connect(). In every other
- * case, and in every mode but enforce, `result` is returned and errno left exactly as it was.
- *
- * Async-signal-safe; no allocation, no lock, no cancellation point. */
-ssize_t guard(ssize_t result, const char *call, int fd, const struct sockaddr *destination,
-              socklen_t length);
+struct verdict {
+    ssize_t result; /* for the caller to return; errno is to become `error` where it is -1 */
+    int error;
+    enum action action;
+    struct endpoint endpoint; /* the socket's own, unless the action is ACTION_NONE */
+};
 
-/* The same for a call that has its destination in `message`, which is read only where the kernel
- * has accepted it, too. */
-ssize_t guard_message(ssize_t result, const char *call, int fd, const struct msghdr *message);
+/* Whether a call that has returned `result`, and set errno to `error` where that is -1, made a
+ * connection (0, or the count of bytes or messages sent along with it) or began one that goes on
+ * without it; never in mode off. Only then has the kernel accepted what the program passed. */
+bool connection_began(ssize_t result, int error);
+
+/* Decides about a call that may have connected `fd` to `destination`, of `length` bytes, and has
+ * just returned `result`, with errno `error` where that is -1. The destination is read only where
+ * the kernel has accepted it.
+ *
+ * A socket that is connected to itself, or is about to be, is severed in mode enforce, and is then
+ * as after a refused connect(): what the verdict says has to be returned, and the refusal may still
+ * be an event to wait for, as for every non-blocking connect(). Otherwise the socket is as it was,
+ * and the verdict holds `result` and `error`.
+ *
+ * Leaves errno alone. Async-signal-safe; no allocation, no lock, no cancellation point. Takes a few
+ * milliseconds at most. */
+struct verdict guard(ssize_t result, int error, int fd, const struct sockaddr *destination,
+                     socklen_t length);
 
 #endif

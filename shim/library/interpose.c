@@ -4,15 +4,18 @@
  *     program -> connect() here -> the next definition (libc, or another preload) -> the kernel
  *                     |
  *                     guard: did that connect the socket to itself? Then sever it.
+ *                     report: a line for the log, where one is asked for
  *
- * Reading order: this file, guard.c, endpoint.c, next.c; settings.c and report.c when asked for. */
+ * Reading order: this file, guard.c, endpoint.c, next.c; settings.c and report.c for the log. */
 #include "guard.h"
 #include "libc.h"
 #include "next.h"
 #include "report.h"
 #include "settings.h"
+#include "system_call.h"
 
 #include <sys/socket.h>
+#include <unistd.h>
 
 #define EXPORTED __attribute__((visibility("default")))
 #define EXPORTED_AS(symbol) EXPORTED __attribute__((alias(#symbol)))
@@ -20,31 +23,67 @@
 /* By this name one copy of the library finds another behind it. */
 EXPORTED const char libnoselfconn = 0;
 
+/* glibc has it since 2.17. Without it the defaults stand. (For _GNU_SOURCE the headers declare it,
+ * but then connect() with a union of pointers.) */
+extern char *secure_getenv(const char *name) __attribute__((weak));
+
+/* Neither variable counts in a setuid or otherwise privileged process (secure_getenv(3)). */
+static const char *environment(const char *name)
+{
+    return secure_getenv != NULL ? secure_getenv(name) : NULL;
+}
+
 /* The C library's own constructor has run by now, so dlsym and the environment are ready. A call
  * that another library's constructor makes before this one finds the default settings, and resolves
  * the symbols for itself. */
 __attribute__((constructor)) static void prepare(void)
 {
     next_resolve();
-    settings_read();
+    settings_read(environment("NOSELFCONN_MODE"), environment("NOSELFCONN_LOG"));
     /* In mode observe both copies would report. In mode enforce the first sees only that the second
      * has refused. */
     if (settings.mode == MODE_OBSERVE && next_is_another_copy())
         settings.mode = MODE_OFF;
 }
 
-struct caller report_caller(int fd)
+/* Where the call has succeeded errno is not even read: a thread without thread-local storage has
+ * none (clone(2) without CLONE_SETTLS). */
+static int error_of(ssize_t result)
 {
-    return (struct caller){.process = (uint32_t)syscall(SYS_getpid),
-                           .thread = (uint32_t)syscall(SYS_gettid),
-                           .fd = fd,
-                           .command = settings.command};
+    return result < 0 && __errno_location != NULL ? errno : 0;
+}
+
+/* What the call `name` has to return, which has returned `result`. */
+static ssize_t judge(const char *name, ssize_t result, int fd, const struct sockaddr *destination,
+                     socklen_t length)
+{
+    const struct verdict verdict = guard(result, error_of(result), fd, destination, length);
+
+    if (verdict.action != ACTION_NONE && settings.log != LOG_NOWHERE) {
+        const struct event event = {.process = (uint32_t)SYSTEM_CALL(SYS_getpid, 0),
+                                    .thread = (uint32_t)SYSTEM_CALL(SYS_gettid, 0),
+                                    .fd = fd,
+                                    .command = settings.command,
+                                    .call = name,
+                                    .verdict = &verdict};
+        report(&event, STDERR_FILENO, &settings.stderr_at_load);
+    }
+    return verdict.action == ACTION_REFUSED && verdict.result < 0 ? fail_with(verdict.error)
+                                                                  : verdict.result;
+}
+
+/* The message is the program's memory: it is read only where the kernel has accepted it. */
+static ssize_t judge_message(const char *name, ssize_t result, int fd, const struct msghdr *message)
+{
+    return connection_began(result, error_of(result))
+               ? judge(name, result, fd, message->msg_name, message->msg_namelen)
+               : result;
 }
 
 EXPORTED int connect(int fd, const struct sockaddr *destination, socklen_t length)
 {
     int result = next.connect(fd, destination, length);
-    return (int)guard(result, "connect", fd, destination, length);
+    return (int)judge("connect", result, fd, destination, length);
 }
 
 /* TCP Fast Open: with this flag the three functions that take a destination connect by themselves
@@ -58,13 +97,13 @@ EXPORTED ssize_t sendto(int fd, const void *data, size_t size, int flags,
                         const struct sockaddr *destination, socklen_t length)
 {
     ssize_t result = next.sendto(fd, data, size, flags, destination, length);
-    return may_connect(flags) ? guard(result, "sendto", fd, destination, length) : result;
+    return may_connect(flags) ? judge("sendto", result, fd, destination, length) : result;
 }
 
 EXPORTED ssize_t sendmsg(int fd, const struct msghdr *message, int flags)
 {
     ssize_t result = next.sendmsg(fd, message, flags);
-    return may_connect(flags) ? guard_message(result, "sendmsg", fd, message) : result;
+    return may_connect(flags) ? judge_message("sendmsg", result, fd, message) : result;
 }
 
 /* The first message opens the connection; a second one would fail with EISCONN. After a result of 0
@@ -74,7 +113,7 @@ EXPORTED int sendmmsg(int fd, struct mmsghdr *messages, unsigned int count, int 
     int result = next.sendmmsg(fd, messages, count, flags);
     const struct msghdr *first = (const struct msghdr *)messages; /* its first member */
 
-    return may_connect(flags) && result != 0 ? (int)guard_message(result, "sendmmsg", fd, first)
+    return may_connect(flags) && result != 0 ? (int)judge_message("sendmmsg", result, fd, first)
                                              : result;
 }
 

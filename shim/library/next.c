@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: MIT */
+#define _GNU_SOURCE /* RTLD_NEXT, up to glibc 2.34 */
 #include "next.h"
 
 #include "libc.h"
+#include "system_call.h"
 
 #include <dlfcn.h>
 #include <stdint.h>
@@ -21,43 +23,33 @@ static uintptr_t find(const char *symbol)
     return found;
 }
 
-/* For each symbol what stands in for a missing definition, and what stands there until it has been
- * looked up. */
-#define NEXT_DEFINITION(type, symbol, parameters, ...)                                             \
-    static type symbol##_by_system_call parameters                                                 \
+/* For each function what stands in for a missing definition, and what stands there until it has
+ * been looked up. */
+#define LIST(...) __VA_ARGS__
+#define STAND_INS(type, name, parameters, arguments)                                               \
+    static type name##_by_system_call parameters                                                   \
     {                                                                                              \
-        return libc_is_there() ? (type)syscall(SYS_##symbol, __VA_ARGS__) : -1;                    \
+        long result = SYSTEM_CALL(SYS_##name, LIST arguments);                                     \
+        return result < 0 ? fail_with((int)-result) : (type)result;                                \
     }                                                                                              \
-    static type first_##symbol parameters                                                          \
+    static type first_##name parameters                                                            \
     {                                                                                              \
         next_resolve();                                                                            \
-        return next.symbol(__VA_ARGS__);                                                           \
-    }                                                                                              \
-    static void resolve_##symbol(void)                                                             \
-    {                                                                                              \
-        symbol##_function *found = (symbol##_function *)find(#symbol);                             \
-        next.symbol = found != NULL ? found : symbol##_by_system_call;                             \
+        return next.name arguments;                                                                \
     }
+INTERPOSED_FUNCTIONS(STAND_INS)
 
-NEXT_DEFINITION(int, connect, (int fd, const struct sockaddr *destination, socklen_t length), fd,
-                destination, length)
-NEXT_DEFINITION(ssize_t, sendto,
-                (int fd, const void *data, size_t size, int flags,
-                 const struct sockaddr *destination, socklen_t length),
-                fd, data, size, flags, destination, length)
-NEXT_DEFINITION(ssize_t, sendmsg, (int fd, const struct msghdr *message, int flags), fd, message,
-                flags)
-NEXT_DEFINITION(int, sendmmsg, (int fd, struct mmsghdr *messages, unsigned int count, int flags),
-                fd, messages, count, flags)
-
-struct next next = {first_connect, first_sendto, first_sendmsg, first_sendmmsg};
+#define FIRST(type, name, parameters, arguments) .name = first_##name,
+struct next next = {INTERPOSED_FUNCTIONS(FIRST)};
 
 void next_resolve(void)
 {
-    resolve_connect();
-    resolve_sendto();
-    resolve_sendmsg();
-    resolve_sendmmsg();
+    uintptr_t found;
+
+#define RESOLVE(type, name, parameters, arguments)                                                 \
+    found = find(#name);                                                                           \
+    next.name = found != 0 ? (type(*) parameters)found : name##_by_system_call;
+    INTERPOSED_FUNCTIONS(RESOLVE)
 }
 
 bool next_is_another_copy(void)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The next definition of each interposed symbol in the loader's search order: the C library's, or
- * that of another preload behind this one. */
+/* The interposed functions, and the next definition of each in the loader's search order: the C
+ * library's, or that of another preload behind this one. */
 #ifndef NOSELFCONN_NEXT_H
 #define NOSELFCONN_NEXT_H
 
@@ -10,20 +10,25 @@
 
 struct mmsghdr; /* the headers define it for _GNU_SOURCE alone */
 
-typedef int connect_function(int fd, const struct sockaddr *destination, socklen_t length);
-typedef ssize_t sendto_function(int fd, const void *data, size_t size, int flags,
-                                const struct sockaddr *destination, socklen_t length);
-typedef ssize_t sendmsg_function(int fd, const struct msghdr *message, int flags);
-typedef int sendmmsg_function(int fd, struct mmsghdr *messages, unsigned int count, int flags);
+/* X(type, name, parameters, arguments): what is to be known of a function in one place. A new one
+ * takes a line here and its definition in interpose.c. */
+#define INTERPOSED_FUNCTIONS(X)                                                                    \
+    X(int, connect, (int fd, const struct sockaddr *destination, socklen_t length),                \
+      (fd, destination, length))                                                                   \
+    X(ssize_t, sendto,                                                                             \
+      (int fd, const void *data, size_t size, int flags, const struct sockaddr *destination,       \
+       socklen_t length),                                                                          \
+      (fd, data, size, flags, destination, length))                                                \
+    X(ssize_t, sendmsg, (int fd, const struct msghdr *message, int flags), (fd, message, flags))   \
+    X(int, sendmmsg, (int fd, struct mmsghdr *messages, unsigned int count, int flags),            \
+      (fd, messages, count, flags))
 
 /* To be called as next.connect(...). Never NULL: where the loader knows no next definition, or the
  * process has no dlsym, it is one that makes the system call itself and sets errno as that does.
  * Before next_resolve() has run it is one that runs it first. Written by that alone. */
+#define NEXT_MEMBER(type, name, parameters, arguments) type(*_Atomic name) parameters;
 extern struct next {
-    _Atomic(connect_function *) connect;
-    _Atomic(sendto_function *) sendto;
-    _Atomic(sendmsg_function *) sendmsg;
-    _Atomic(sendmmsg_function *) sendmmsg;
+    INTERPOSED_FUNCTIONS(NEXT_MEMBER)
 } next;
 
 /* Looks the symbols up. Called once at load, so that no later call has to (dlsym may allocate).

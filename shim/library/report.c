@@ -1,22 +1,25 @@
 /* SPDX-License-Identifier: MIT */
+#define _GNU_SOURCE /* O_LARGEFILE */
 #include "report.h"
 
-#include "settings.h"
-
 #include "libc.h"
+#include "system_call.h"
 
 #include <fcntl.h>
-#include <poll.h>
+#include <limits.h>
 #include <signal.h>
-#include <stdint.h>
+#include <sys/stat.h>
+#include <sys/uio.h>
 #include <time.h>
+#include <unistd.h>
 
-/* No part of a line can be longer than here. A pipe takes this many bytes whole (PIPE_BUF,
- * pipe(7)). */
+/* A line is at most as long as this one: a pipe takes it whole or not at all (PIPE_BUF, pipe(7)).
+ */
 #define LONGEST_LINE                                                                               \
     "time=2106-02-07T06:28:15.999Z pid=4294967295 command=\"fifteen letters\" thread=4294967295 "  \
     "call=sendmmsg fd=4294967295 endpoint=[ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff]:65535 "        \
-    "mode=observe action=allowed\n"
+    "mode=enforce action=undecided\n"
+_Static_assert(sizeof LONGEST_LINE <= _POSIX_PIPE_BUF, "a pipe takes a line whole");
 
 struct line {
     size_t length;
@@ -105,7 +108,7 @@ static void put_time(struct line *line)
         long seconds, nanoseconds;
     } now = {0, 0}; /* what this system call fills on 32 and on 64 bit */
 
-    syscall(SYS_clock_gettime, CLOCK_REALTIME, &now);
+    SYSTEM_CALL(SYS_clock_gettime, CLOCK_REALTIME, &now);
     /* Unsigned, the 32 bits that a 32-bit process gets last until 2106. */
     uint32_t seconds = (uint32_t)now.seconds;
     put_date(line, seconds / 86400);
@@ -179,89 +182,134 @@ union kernel_sigset {
     unsigned char bytes[KERNEL_SIGSET_SIZE];
 };
 
-/* write(2) raises SIGPIPE where nobody reads, SIGXFSZ where the file is at its size limit. Both are
- * sent to this thread, so blocking them, taking back what the write has raised, and unblocking them
- * leaves the program's signals as they were. */
-static void write_without_signal(int fd, const struct line *line)
+/* A write raises SIGPIPE where nobody reads, and SIGXFSZ where the file is at its size limit;
+ * SIGTTOU stops a background process that writes to its terminal (stty tostop). All three are sent
+ * to this thread or not at all while it blocks them, so blocking them, taking back what the write
+ * has raised, and unblocking them leaves the program's signals as they were. */
+static long write_without_signal(int fd, const struct line *line, bool is_socket)
 {
-    const union kernel_sigset blocked = {.word = 1UL << (SIGPIPE - 1) | 1UL << (SIGXFSZ - 1)};
+    const union kernel_sigset blocked = {.word = 1UL << (SIGPIPE - 1) | 1UL << (SIGXFSZ - 1) |
+                                                 1UL << (SIGTTOU - 1)};
+    const struct iovec data = {(void *)line->text, line->length};
+    const struct msghdr message = {.msg_iov = (struct iovec *)&data, .msg_iovlen = 1};
     const long at_once[4] = {0}; /* a struct timespec of either width */
     union kernel_sigset before, pending, raised;
+    long written;
 
-    if (syscall(SYS_rt_sigpending, &pending, KERNEL_SIGSET_SIZE) != 0 ||
-        syscall(SYS_rt_sigprocmask, SIG_BLOCK, &blocked, &before, KERNEL_SIGSET_SIZE) != 0)
-        return;
-    if (syscall(SYS_write, fd, line->text, line->length) < 0) {
+    if (SYSTEM_CALL(SYS_rt_sigpending, &pending, KERNEL_SIGSET_SIZE) != 0 ||
+        SYSTEM_CALL(SYS_rt_sigprocmask, SIG_BLOCK, &blocked, &before, KERNEL_SIGSET_SIZE) != 0)
+        return -1;
+    written = is_socket ? SYSTEM_CALL(SYS_sendmsg, fd, &message, MSG_DONTWAIT | MSG_NOSIGNAL)
+                        : SYSTEM_CALL(SYS_write, fd, line->text, line->length);
+    if (written < 0) {
         raised = blocked;
         raised.word &= ~pending.word;
-        syscall(SYS_rt_sigtimedwait, &raised, NULL, at_once, KERNEL_SIGSET_SIZE);
+        SYSTEM_CALL(SYS_rt_sigtimedwait, &raised, NULL, at_once, KERNEL_SIGSET_SIZE);
     }
-    syscall(SYS_rt_sigprocmask, SIG_SETMASK, &before, NULL, KERNEL_SIGSET_SIZE);
+    SYSTEM_CALL(SYS_rt_sigprocmask, SIG_SETMASK, &before, NULL, KERNEL_SIGSET_SIZE);
+    return written;
 }
 
-/* A full pipe or a stopped terminal would block the program: then the line is lost instead. Where
- * the write can only fail, it may. */
-static bool takes_a_line(int fd)
+/* A file that is full, or at its size limit, may take a part of a line, which would spoil the next
+ * one. It is cut off again, unless another line has followed already. */
+static void take_back(int fd, long written)
 {
-    struct pollfd poll_fd = {.fd = fd, .events = POLLOUT};
-    const long at_once[4] = {0};
+    long end = SYSTEM_CALL(SYS_lseek, fd, 0, SEEK_CUR);
 
-    return syscall(SYS_ppoll, &poll_fd, 1, at_once, NULL, KERNEL_SIGSET_SIZE) == 1;
+    if (end >= written && SYSTEM_CALL(SYS_lseek, fd, 0, SEEK_END) == end &&
+        SYSTEM_CALL(SYS_ftruncate, fd, end - written) == 0)
+        SYSTEM_CALL(SYS_lseek, fd, end - written, SEEK_SET);
 }
 
-/* A program that was started without descriptor 2, or has closed it, gets it for the next file that
- * it opens: a database, say. So descriptor 2 is standard error only if it is what it was at load,
- * or was opened to append, or has no contents that a line could overwrite: a pipe, a terminal. */
-static bool is_standard_error(void)
-{
-    struct file_identity then = settings.stderr_at_load, now = file_identity(STDERR_FILENO);
-    long flags = syscall(SYS_fcntl, STDERR_FILENO, F_GETFL);
+/* O_NONBLOCK: opening a FIFO without a reader would wait for one (fifo(7)), and a terminal that
+ * nobody reads would block the write. */
+enum { APPEND = O_WRONLY | O_APPEND | O_CLOEXEC | O_NOCTTY | O_NONBLOCK | O_LARGEFILE };
 
-    return (now.inode != 0 && now.inode == then.inode &&
-            ((now.device_major ^ then.device_major) | (now.device_minor ^ then.device_minor)) ==
-                0) ||
-           (flags >= 0 && (flags & O_APPEND) != 0) ||
-           (syscall(SYS_lseek, STDERR_FILENO, 0L, SEEK_CUR) < 0 && errno == ESPIPE);
+static bool same_file(const struct file_identity *a, const struct file_identity *b)
+{
+    return a->inode != 0 && a->inode == b->inode && a->device_major == b->device_major &&
+           a->device_minor == b->device_minor;
 }
 
-static void append(const struct line *line)
+/* A duplicate of standard error, if that is still the file that it was at load: a program that was
+ * started without descriptor 2, or has closed it, gets it for the next file that it opens. */
+static int open_standard_error(int standard_error, const struct file_identity *at_load)
 {
-    int fd = STDERR_FILENO;
+    int fd = (int)SYSTEM_CALL(SYS_fcntl, standard_error, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
+    const struct file_identity now = file_identity(fd);
 
-    /* O_NONBLOCK: opening a FIFO without a reader would wait for one (fifo(7)). */
-    if (settings.log == LOG_FILE)
-        fd = (int)syscall(SYS_openat, AT_FDCWD, settings.log_path,
-                          O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY | O_NONBLOCK, 0666);
-    else if (!is_standard_error())
+    if (fd >= 0 && !same_file(&now, at_load)) {
+        SYSTEM_CALL(SYS_close, fd);
+        fd = -1;
+    }
+    return fd;
+}
+
+/* A pipe or terminal once more, non-blocking for us alone: O_NONBLOCK belongs to what was opened,
+ * which the program and others share. poll() would not do: it says "room", not for how much, and
+ * somebody else may fill it first. */
+static int reopen_without_blocking(int fd)
+{
+    struct line path = {.length = 0};
+    int own;
+
+    put(&path, "/proc/thread-self/fd/");
+    put_decimal(&path, (uint32_t)fd, 1);
+    put_char(&path, '\0');
+    own = (int)SYSTEM_CALL(SYS_openat, AT_FDCWD, path.text, APPEND);
+    SYSTEM_CALL(SYS_close, fd);
+    return own;
+}
+
+static void append(const struct line *line, int standard_error, const struct file_identity *at_load)
+{
+    const bool to_file = settings.log == LOG_FILE;
+    const int kind = to_file ? 0 : at_load->mode & S_IFMT;
+    int fd = to_file
+                 ? (int)SYSTEM_CALL(SYS_openat, AT_FDCWD, settings.log_path, APPEND | O_CREAT, 0666)
+                 : open_standard_error(standard_error, at_load);
+    long written;
+
+    if (fd >= 0 && (kind == S_IFIFO || kind == S_IFCHR))
+        fd = reopen_without_blocking(fd);
+    if (fd < 0)
         return;
-    if (takes_a_line(fd))
-        write_without_signal(fd, line);
-    if (settings.log == LOG_FILE)
-        syscall(SYS_close, fd);
+    written = write_without_signal(fd, line, kind == S_IFSOCK);
+    if (written > 0 && written < (long)line->length)
+        take_back(fd, written);
+    SYSTEM_CALL(SYS_close, fd);
 }
 
-void report_self_connection(const char *call, int fd, const struct endpoint *endpoint)
+static const char *action_name(enum action action)
 {
-    const struct caller caller = report_caller(fd);
-    struct line line;
+    switch (action) {
+    case ACTION_REFUSED: return "refused";
+    case ACTION_ALLOWED: return "allowed";
+    default: return "undecided";
+    }
+}
 
-    line.length = 0;
+void report(const struct event *event, int standard_error, const struct file_identity *at_load)
+{
+    struct line line = {.length = 0};
+
     put(&line, "time=");
     put_time(&line);
     put(&line, " pid=");
-    put_decimal(&line, caller.process, 1);
+    put_decimal(&line, event->process, 1);
     put(&line, " command=");
-    put_quoted(&line, caller.command);
+    put_quoted(&line, event->command);
     put(&line, " thread=");
-    put_decimal(&line, caller.thread, 1);
+    put_decimal(&line, event->thread, 1);
     put(&line, " call=");
-    put(&line, call);
+    put(&line, event->call);
     put(&line, " fd=");
-    put_decimal(&line, (uint32_t)caller.fd, 1);
+    put_decimal(&line, (uint32_t)event->fd, 1);
     put(&line, " endpoint=");
-    put_endpoint(&line, endpoint);
-    put(&line, settings.mode == MODE_OBSERVE ? " mode=observe action=allowed"
-                                             : " mode=enforce action=refused");
+    put_endpoint(&line, &event->verdict->endpoint);
+    put(&line, settings.mode == MODE_OBSERVE ? " mode=observe" : " mode=enforce");
+    put(&line, " action=");
+    put(&line, action_name(event->verdict->action));
     put_char(&line, '\n');
-    append(&line);
+    append(&line, standard_error, at_load);
 }

@@ -2,31 +2,33 @@
 #ifndef NOSELFCONN_REPORT_H
 #define NOSELFCONN_REPORT_H
 
-#include "endpoint.h"
+#include "guard.h"
+#include "settings.h"
 
 #include <stdint.h>
 
-/* Whose call it was, as the log shows it. */
-struct caller {
+/* A call that connected a socket to itself. */
+struct event {
     uint32_t process, thread;
     int fd;
-    const char *command;
+    const char *command; /* the name of the process */
+    const char *call;
+    const struct verdict *verdict;
 };
 
-/* That of the call that has just been made on `fd`: this thread's, or that of a traced one. Each
- * way to the guard defines it: interpose.c, and trace.c of the launcher. May change errno. */
-struct caller report_caller(int fd);
-
-/* Appends one line of logfmt about the self-connection that `call` made on `fd` to the log that
- * NOSELFCONN_LOG names; settings.log must not be LOG_NOWHERE:
+/* Appends one line of logfmt to the log that NOSELFCONN_LOG names; settings.log must not be
+ * LOG_NOWHERE:
  *
  *     time=2026-11-20T09:30:00.000Z pid=812 command="telnet" thread=812 call=connect fd=3
  *     endpoint=127.0.0.1:50000 mode=enforce action=refused
  *
- * `action` is `refused`, or `allowed` in mode observe. The log is opened for this line alone and
- * written with one write(2), so that the lines of several processes never mix. Never blocks, never
- * raises a signal in the program, and gives up silently where the line cannot be written. Changes
- * errno. Async-signal-safe. */
-void report_self_connection(const char *call, int fd, const struct endpoint *endpoint);
+ * `action` is `refused`, `allowed` in mode observe, or `undecided`. A log file is opened for this
+ * line alone. For LOG_STDERR the line goes to `standard_error`, if that is still open for the file
+ * `at_load`, and nowhere otherwise.
+ *
+ * Each line is one write, so that those of several processes never mix. It never blocks, raises no
+ * signal in the program, and gives up silently where the line cannot be written. Leaves errno
+ * alone. Async-signal-safe. */
+void report(const struct event *event, int standard_error, const struct file_identity *at_load);
 
 #endif

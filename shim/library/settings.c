@@ -1,24 +1,20 @@
 /* SPDX-License-Identifier: MIT */
-#define _GNU_SOURCE /* secure_getenv */
 #include "settings.h"
 
 #include "libc.h"
+#include "system_call.h"
 
 #include <fcntl.h>
 #include <linux/stat.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <unistd.h>
+
+#ifndef AT_EMPTY_PATH
+#define AT_EMPTY_PATH 0x1000 /* the headers define it for _GNU_SOURCE alone */
+#endif
 
 struct settings settings;
-
-/* glibc has it since 2.17. Without it the defaults stand. */
-extern __typeof__(secure_getenv) secure_getenv __attribute__((weak));
-
-static const char *environment(const char *name)
-{
-    return secure_getenv != NULL ? secure_getenv(name) : NULL;
-}
 
 static enum mode read_mode(const char *value)
 {
@@ -29,9 +25,10 @@ static enum mode read_mode(const char *value)
     return MODE_ENFORCE;
 }
 
+/* /dev/stderr is no file to open by its path: that would be whatever descriptor 2 is then. */
 static enum log read_log(const char *value)
 {
-    if (value != NULL && strcmp(value, "stderr") == 0)
+    if (value != NULL && (strcmp(value, "stderr") == 0 || strcmp(value, "/dev/stderr") == 0))
         return LOG_STDERR;
     if (value != NULL && value[0] == '/' &&
         memccpy(settings.log_path, value, '\0', sizeof settings.log_path) != NULL)
@@ -43,19 +40,20 @@ struct file_identity file_identity(int fd)
 {
     struct statx status;
 
-    if (syscall(SYS_statx, fd, "", AT_EMPTY_PATH, STATX_INO, &status) != 0)
+    if (SYSTEM_CALL(SYS_statx, fd, "", AT_EMPTY_PATH, STATX_TYPE | STATX_INO, &status) != 0)
         return (struct file_identity){.inode = 0};
     return (struct file_identity){.inode = status.stx_ino,
                                   .device_major = status.stx_dev_major,
-                                  .device_minor = status.stx_dev_minor};
+                                  .device_minor = status.stx_dev_minor,
+                                  .mode = status.stx_mode};
 }
 
-void settings_read(void)
+void settings_read(const char *mode, const char *log)
 {
-    settings.mode = read_mode(environment("NOSELFCONN_MODE"));
-    settings.log = read_log(environment("NOSELFCONN_LOG"));
+    settings.mode = read_mode(mode);
+    settings.log = read_log(log);
     if (settings.log == LOG_NOWHERE)
         return;
-    syscall(SYS_prctl, PR_GET_NAME, settings.command);
+    SYSTEM_CALL(SYS_prctl, PR_GET_NAME, settings.command);
     settings.stderr_at_load = file_identity(STDERR_FILENO);
 }

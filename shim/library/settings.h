@@ -18,6 +18,7 @@ enum log { LOG_NOWHERE, LOG_STDERR, LOG_FILE };
 struct file_identity {
     uint64_t inode; /* 0 where it is not known */
     uint32_t device_major, device_minor;
+    uint16_t mode; /* stat(2), st_mode */
 };
 
 struct settings {
@@ -31,12 +32,13 @@ struct settings {
 /* Written by settings_read() alone, before the program's own code runs. */
 extern struct settings settings;
 
-/* Reads NOSELFCONN_MODE and NOSELFCONN_LOG, neither of them in a setuid or otherwise privileged
- * process (secure_getenv(3)). What is unset, misspelt or too long leaves the default. Makes no
- * system call unless a log is asked for. */
-void settings_read(void);
+/* Takes over the values of NOSELFCONN_MODE and NOSELFCONN_LOG, NULL where they are unset. What is
+ * misspelt or too long leaves the default. Makes no system call unless a log is asked for. Leaves
+ * errno alone. */
+void settings_read(const char *mode, const char *log);
 
-/* Not known where fd is closed, and before Linux 4.11, which has no statx(2). May change errno. */
+/* Not known where fd is closed, and before Linux 4.11, which has no statx(2). Leaves errno alone.
+ */
 struct file_identity file_identity(int fd);
 
 #endif
