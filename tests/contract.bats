@@ -1,7 +1,8 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: MIT
 # A blocked self-connection is indistinguishable from a connection that was refused. The program
-# `contract` prints all that can be observed after a connect(): it has to print the same after both.
+# `contract` prints what can be observed from before the call until the descriptor is used again: each
+# result, each event, the state. It has to print the same after both.
 
 load helpers
 
@@ -26,55 +27,59 @@ after_a_self_connection() { # ARGUMENT...
     run unprotected contract "$@" 50000 50000 50010
 }
 
-# The genuine refusal is always a blocking one: a non-blocking connect() is refused at once too.
-keeps_the_contract() { # [--nonblock] ARGUMENT...
+keeps_the_contract() { # ARGUMENT...
     local refusal
-    local -a arguments=("$@")
 
-    [ "$1" != --nonblock ] || arguments=("${@:2}")
-    after_a_refusal "${arguments[@]}"
-    assert_line 'result: -1 ECONNREFUSED'
-    assert_line 'a server on the source port, without SO_REUSEADDR: starts'
+    after_a_refusal "$@"
+    case " $* " in
+    *' --nonblock '*) assert_line 'result: -1 EINPROGRESS' ;;
+    *) assert_line 'result: -1 ECONNREFUSED' ;;
+    esac
     assert_line 'the client heard: pong'
     refusal=$output
     after_a_blocked_self_connection "$@"
     assert_equal "$output" "$refusal"
     after_a_self_connection "$@"
-    assert_line 'state: ESTABLISHED'
     assert_line 'sockets left on the source port: 1'
     assert_line 'a server on the source port, without SO_REUSEADDR: EADDRINUSE'
 }
 
-@test "the contract over IPv4" {
-    keeps_the_contract 127.0.0.1
+# By a call that waits, one that does not, and one with SO_SNDTIMEO.
+however_it_waits() { # ARGUMENT...
+    keeps_the_contract "$@"
+    keeps_the_contract --nonblock "$@"
+    keeps_the_contract --send-timeout 5000 "$@"
 }
 
-@test "the contract over IPv4, without blocking" {
-    keeps_the_contract --nonblock 127.0.0.1
+@test "the contract over IPv4" {
+    however_it_waits 127.0.0.1
 }
 
 @test "the contract over IPv6" {
-    keeps_the_contract ::1
+    however_it_waits ::1
 }
 
-@test "the contract over IPv6, without blocking" {
-    keeps_the_contract --nonblock ::1
+@test "the contract over IPv4 by an IPv6 socket" {
+    however_it_waits ::ffff:127.0.0.1
+}
+
+@test "the contract to a wildcard address" {
+    keeps_the_contract 0.0.0.0
+    keeps_the_contract --nonblock ::
+    keeps_the_contract --nonblock ::ffff:0.0.0.0
 }
 
 @test "the contract by MPTCP" {
-    keeps_the_contract --protocol mptcp 127.0.0.1
-}
-
-@test "the contract by MPTCP, without blocking" {
-    keeps_the_contract --nonblock --protocol mptcp 127.0.0.1
+    however_it_waits --protocol mptcp 127.0.0.1
 }
 
 @test "the contract by MPTCP over IPv6" {
-    keeps_the_contract --protocol mptcp ::1
+    however_it_waits --protocol mptcp ::1
 }
 
-@test "the contract by MPTCP over IPv6, without blocking" {
-    keeps_the_contract --nonblock --protocol mptcp ::1
+@test "the contract where the refusal is learned by calling connect() again" {
+    however_it_waits --again 127.0.0.1
+    keeps_the_contract --again --nonblock --protocol mptcp ::1
 }
 
 @test "the contract by TCP Fast Open" {
@@ -87,6 +92,22 @@ keeps_the_contract() { # [--nonblock] ARGUMENT...
     keeps_the_contract --nonblock --by sendto ::1
     keeps_the_contract --nonblock --by sendmsg 127.0.0.1
     keeps_the_contract --nonblock --by sendmmsg 127.0.0.1
+}
+
+@test "the contract by a socket that the program bound itself" {
+    local arguments
+    for arguments in '127.0.0.1' '--nonblock ::1' '--protocol mptcp --nonblock 127.0.0.1' '--by sendto 127.0.0.1'; do
+        # shellcheck disable=SC2086 # several words
+        after_a_refusal --bind $arguments
+        assert_line 'a server on the source port, without SO_REUSEADDR: EADDRINUSE'
+        local refusal=$output
+        # shellcheck disable=SC2086
+        after_a_blocked_self_connection --bind $arguments
+        assert_equal "$output" "$refusal"
+        # shellcheck disable=SC2086
+        after_a_self_connection --bind $arguments
+        refute_output --partial ECONNREFUSED
+    done
 }
 
 # Linux 6.1 cannot, 6.12 can: there is nothing to guard then, and the same to see.
@@ -110,30 +131,72 @@ keeps_the_contract() { # [--nonblock] ARGUMENT...
     assert_line 'local: 127.0.0.1:1314'
 }
 
-# The list of differences in shim/README.md. Only a second connection would take these away: the kernel
-# computes them from the largest window that the peer has offered, and keeps that until the next
+# The kernel computes them from the largest window that a peer has offered, and keeps that until the next
 # connect() (tcp_disconnect, tcp_connect_init).
-@test "what remains different: SIOCOUTQ, and with TCP_NOTSENT_LOWAT set POLLOUT, until the next connect()" {
+@test "SIOCOUTQ, and poll with TCP_NOTSENT_LOWAT, say the same as after a refusal" {
     local client='
 import fcntl, select, socket, struct, sys
 s = socket.socket()
-if len(sys.argv) > 1:
-    s.setsockopt(socket.IPPROTO_TCP, 25, int(sys.argv[1]))  # TCP_NOTSENT_LOWAT
+s.setsockopt(socket.IPPROTO_TCP, 25, 16384)  # TCP_NOTSENT_LOWAT
 print("errno", s.connect_ex(("127.0.0.1", 50000)))
-queue = struct.unpack("i", fcntl.ioctl(s, 0x5411, bytes(4)))[0]  # SIOCOUTQ
-print("queued:", "next to nothing" if queue < 16 else "much")
+print("queued:", struct.unpack("i", fcntl.ioctl(s, 0x5411, bytes(4)))[0])  # SIOCOUTQ
 poll = select.poll()
 poll.register(s, select.POLLOUT)
-print("poll", [hex(event) for _, event in poll.poll(0)])
-print("errno", s.connect_ex(("127.0.0.1", 50100)))
 print("poll", [hex(event) for _, event in poll.poll(0)])'
-    server 50100
     set_source_ports 50002
-    run -0 unprotected python3 -c "$client" 16384
-    assert_output $'errno 111\nqueued: next to nothing\npoll [\'0x14\']\nerrno 0\npoll [\'0x4\']'
-    set_source_ports 50000
-    run -0 protected python3 -c "$client" 16384
-    assert_output $'errno 111\nqueued: much\npoll [\'0x10\']\nerrno 0\npoll [\'0x4\']'
-    run -0 protected python3 -c "$client"
+    run -0 unprotected python3 -c "$client"
     assert_line "poll ['0x14']"
+    local refusal=$output
+    set_source_ports 50000
+    run -0 protected python3 -c "$client"
+    assert_equal "$output" "$refusal"
+    run -0 unprotected python3 -c "$client"
+    assert_line 'errno 0'
+}
+
+# Somewhere a firewall drops port 0. A blocking call would then wait for minutes.
+@test "where the kernel refuses nothing at port 0, the call fails at once" {
+    local arguments
+    for arguments in '' --nonblock '--protocol mptcp --nonblock' '--send-timeout 60000'; do
+        new_host
+        filter here 'tcp dport 0 drop'
+        set_source_ports 50000
+        # shellcheck disable=SC2086 # several words
+        run protected timeout 20 connect $arguments 127.0.0.1 50000
+        assert_line 'connect: ECONNREFUSED'
+        assert_refused
+        # shellcheck disable=SC2086
+        run unprotected connect $arguments 127.0.0.1 50000
+        assert_connected_to_itself
+    done
+}
+
+@test "where port 0 is redirected to a live server, nobody is connected to that" {
+    local arguments
+    server 50100
+    redirect 0 50100
+    for arguments in '' --nonblock; do
+        set_source_ports 50000
+        # shellcheck disable=SC2086 # several words
+        run protected connect $arguments 127.0.0.1 50000
+        assert_line 'connect: ECONNREFUSED'
+        assert_refused
+    done
+    run unprotected connect 127.0.0.1 50000
+    assert_connected_to_itself
+}
+
+@test "SO_SNDTIMEO is what the program set" {
+    local client='
+import socket, struct
+s = socket.socket()
+s.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, struct.pack("ll", 77, 250000))
+print("errno", s.connect_ex(("127.0.0.1", 50000)))
+print(struct.unpack("ll", s.getsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, 16)))'
+    set_source_ports 50000
+    run -0 unprotected python3 -c "$client"
+    assert_line 'errno 0'
+    local timeout=${lines[1]}
+    run -0 protected python3 -c "$client"
+    assert_output "errno 111"$'\n'"$timeout"
 }

@@ -10,13 +10,16 @@ set_fast_open() { # SUM
     on here tee /proc/sys/net/ipv4/tcp_fastopen <<<"$1" >/dev/null
 }
 
+# The program prints the same as after a refusal by the kernel, but for the port.
 the_send_is_refused_instead() { # [--nonblock] CALL ADDRESS
-    local call=${*: -2:1}
+    local refusal
+    set_source_ports 50002
+    run -0 unprotected fastopen "$@" 50000
+    assert_line --partial ECONNREFUSED
+    refusal=${output//:50002/:SOURCE}
+    set_source_ports 50000
     run -0 protected fastopen "$@" 50000
-    assert_line --index 0 "$call: -1 ECONNREFUSED"
-    assert_line 'peer: ENOTCONN'
-    assert_line 'state: CLOSE'
-    assert_line 'heard: ENOTCONN' # nothing of what was sent is left to read
+    assert_equal "${output//:50000/:SOURCE}" "$refusal"
     run -0 unprotected fastopen "$@" 50000
     assert_connected_to_itself
 }
@@ -58,11 +61,34 @@ the_send_is_refused_instead() { # [--nonblock] CALL ADDRESS
     local call
     for call in sendto sendmsg sendmmsg; do
         new_host
-        set_source_ports 50000
         set_fast_open 5
         the_send_is_refused_instead "$call" 127.0.0.1
         assert_line 'heard: hello'
     done
+}
+
+# The count of bytes, then the refusal.
+@test "with the data in the SYN, without blocking" {
+    local call
+    for call in sendto sendmsg; do
+        new_host
+        set_fast_open 5
+        the_send_is_refused_instead --nonblock "$call" ::1
+        assert_line --index 0 "$call: 6 0"
+    done
+}
+
+# A second message, behind the one that opens the connection, finds it refused, or connected to itself.
+@test "with the data in the SYN, without blocking, by sendmmsg() of two messages: both count as sent, and the refusal is still to be read" {
+    set_fast_open 5
+    set_source_ports 50002
+    run -0 unprotected fastopen --nonblock sendmmsg ::1 50000
+    assert_line --index 0 'sendmmsg: 1 0'
+    assert_line 'heard: ENOTCONN'
+    set_source_ports 50000
+    run -0 protected fastopen --nonblock sendmmsg ::1 50000
+    assert_line --index 0 'sendmmsg: 2 0'
+    assert_line 'heard: ECONNREFUSED'
 }
 
 @test "while the SYN with the data is lost" {
@@ -72,13 +98,32 @@ the_send_is_refused_instead() { # [--nonblock] CALL ADDRESS
     lose_syns_to 50000
     for call in sendto sendmsg sendmmsg; do
         run -0 protected fastopen --nonblock "$call" 127.0.0.1 50000
-        assert_line --index 0 "$call: -1 ECONNREFUSED"
+        assert_line --index 0 --regexp "^$call: [16] 0$"
         assert_line 'state: CLOSE'
+        assert_line 'heard: ECONNREFUSED'
     done
     run -0 unprotected fastopen --nonblock sendto 127.0.0.1 50000
     assert_line --index 0 'sendto: 6 0'
     assert_line 'local: 127.0.0.1:50000'
     assert_line 'state: SYN_SENT'
+}
+
+# The second connect(), which the kernel refuses, has no MSG_DONTWAIT.
+@test "with MSG_DONTWAIT on a blocking socket: refused at once, where the kernel lets the program wait" {
+    local client='
+import socket
+s = socket.socket()
+try:
+    s.sendto(b"hello", socket.MSG_FASTOPEN | socket.MSG_DONTWAIT, ("127.0.0.1", 50000))
+except OSError as error:
+    print(error.errno)
+print(s.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR))'
+    set_source_ports 50002
+    run -0 unprotected python3 -c "$client"
+    assert_output $'115\n111' # EINPROGRESS, ECONNREFUSED
+    set_source_ports 50000
+    run -0 protected python3 -c "$client"
+    assert_output $'111\n0'
 }
 
 @test "the log names the call" {

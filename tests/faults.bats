@@ -39,10 +39,11 @@ failing_on_log() { # CALL ERROR COMMAND...
 }
 
 # Which of the library's getsockopt() calls is which.
-protocol=1 type=2 counters=3 both_looks=3..4 error=6
+protocol=1 type=2 counters=3 both_looks=3..4 error=6 timeout=7
 
-@test "the protocol, or the type, cannot be read: the result of the call stands" {
+@test "the protocol, or the type, cannot be read: a connection that was made at once stands, and the log says so" {
     local option error
+    export NOSELFCONN_LOG=$log
     for option in $protocol $type; do
         for error in ENOBUFS ENOPROTOOPT; do # the second as before Linux 2.6.32
             new_host
@@ -51,6 +52,31 @@ protocol=1 type=2 counters=3 both_looks=3..4 error=6
             assert_line --index 0 'connect: 0'
             assert_connected_to_itself
         done
+    done
+    run cat "$log"
+    assert_line --index 3 --regexp 'endpoint=127\.0\.0\.1:50000 mode=enforce action=undecided$'
+}
+
+# UDP and raw sockets never wait.
+@test "the protocol, or the type, cannot be read: a connection that was pending is refused" {
+    local option
+    for option in $protocol $type; do
+        new_host
+        set_source_ports 50000
+        run failing getsockopt EPERM "$option" connect --nonblock --wait 127.0.0.1 50000
+        assert_refused
+    done
+}
+
+@test "the kernel cannot be made to refuse it: the call fails at once" {
+    local how
+    for how in "getsockopt EPERM $timeout" 'setsockopt EPERM 1' 'connect EADDRNOTAVAIL 3' 'connect EINTR 3'; do
+        new_host
+        set_source_ports 50000
+        # shellcheck disable=SC2086 # three words
+        run failing $how connect --nonblock 127.0.0.1 50000
+        assert_line --index 0 'connect: ECONNREFUSED'
+        assert_refused
     done
 }
 
@@ -83,8 +109,8 @@ print(s.connect_ex(("127.0.0.1", 50000)))'
 @test "the counters cannot be read: refused, since nobody else is proven" {
     run failing getsockopt ENOBUFS $counters+ connect 127.0.0.1 50000
     assert_line --index 0 'connect: ECONNREFUSED'
-    run failing getsockopt ENOBUFS $counters+ connect --nonblock 127.0.0.1 50000
-    assert_line --index 0 'connect: ECONNREFUSED'
+    run failing getsockopt ENOBUFS $counters connect --nonblock --wait 127.0.0.1 50000
+    assert_refused
 }
 
 @test "the counters cannot be read at first: a server is known by the second look" {
@@ -152,8 +178,8 @@ told_of_the_first() { # BYTES
 @test "the pending error cannot be taken away: refused, and the next connect() works" {
     run failing getsockopt ENOBUFS $error connect 127.0.0.1 50000
     assert_refused
-    # The control: the library's is the last one.
-    run failing getsockopt ENOBUFS $((error + 1)) connect 127.0.0.1 50000
+    # The control: after the library's last one comes the program's.
+    run failing getsockopt ENOBUFS $((timeout + 1)) connect 127.0.0.1 50000
     assert_line 'state: E#105'
 }
 

@@ -168,20 +168,36 @@ os.write(2, b"data")
 print("errno", socket.socket().connect_ex(("127.0.0.1", 50000)))
 os.write(2, b"base")'
 
-@test "a file that has become descriptor 2 is not written to, unless it was opened to append" {
-    local file=$BATS_TEST_TMPDIR/file started
+@test "a file that has become descriptor 2 is not written to" {
+    local file=$BATS_TEST_TMPDIR/file started flag
     export NOSELFCONN_LOG=stderr
     # shellcheck disable=SC2016 # for the inner shell
     for started in 'exec "$@"' 'exec "$@" 2>&-' 'exec "$@" 2>"$0"'; do
-        : >"$file"
-        run -0 protected sh -c "$started" "$BATS_TEST_TMPDIR/stderr" \
-            python3 -c "$opens_a_file_as_descriptor_2" "$file" 0
-        assert_output 'errno 111'
-        assert_equal "$(tr "\0" "?" <"$file")" database # nor is its offset moved
+        for flag in 0 1024; do # O_APPEND
+            : >"$file"
+            run -0 protected sh -c "$started" "$BATS_TEST_TMPDIR/stderr" \
+                python3 -c "$opens_a_file_as_descriptor_2" "$file" $flag
+            assert_output 'errno 111'
+            assert_equal "$(tr "\0" "?" <"$file")" database # nor is its offset moved
+        done
     done
-    run -0 protected python3 -c "$opens_a_file_as_descriptor_2" "$file" "$(python3 -c 'import os; print(os.O_APPEND)')"
-    run cat "$file"
-    assert_output --partial action=refused
+}
+
+# A daemon without descriptor 2: its next socket is a session with a database, its next pipe the input of
+# a child.
+@test "a pipe or a socket that has become descriptor 2 is not written to" {
+    local kind
+    export NOSELFCONN_LOG=stderr
+    for kind in 'os.pipe()' '[s.detach() for s in socket.socketpair()]'; do
+        run -0 protected python3 -c "
+import os, socket
+reader, writer = $kind
+os.dup2(writer, 2)
+print('errno', socket.socket().connect_ex(('127.0.0.1', 50000)))
+os.write(2, b'SELECT 1;')
+print(os.read(reader, 1000).decode())"
+        assert_output $'errno 111\nSELECT 1;'
+    done
 }
 
 # New file systems in memory number their first files alike.
@@ -206,35 +222,34 @@ print("errno", s.connect_ex(("127.0.0.1", 50000)))'
     assert_output 'errno 111'
 }
 
-@test "standard error is written to where it is a file, a pipe, or a pipe that has replaced it" {
+@test "standard error can be a file, a pipe, a socket or a terminal, also by the name /dev/stderr" {
     local log=$BATS_TEST_TMPDIR/stderr
-    export NOSELFCONN_LOG=stderr
-    protected connect 127.0.0.1 50000 2>"$log"
-    run cat "$log"
-    assert_output --partial action=refused
-    run -0 protected bash -c 'exec 2> >(cat); exec connect 127.0.0.1 50000'
-    assert_output --partial action=refused
-    run -0 protected python3 -c '
-import os, socket
-reader, writer = os.pipe()
-os.dup2(writer, 2)
-socket.socket().connect_ex(("127.0.0.1", 50000))
-print(os.read(reader, 1000).decode())'
-    assert_output --partial action=refused
+    for NOSELFCONN_LOG in stderr /dev/stderr; do
+        export NOSELFCONN_LOG
+        protected connect 127.0.0.1 50000 2>"$log"
+        run cat "$log"
+        assert_output --partial action=refused
+        run -0 protected bash -c 'exec 2> >(cat); exec connect 127.0.0.1 50000'
+        assert_output --partial action=refused
+        run -0 protected python3 -c '
+import os, pty, socket, subprocess
+ours, theirs = socket.socketpair()
+subprocess.run(["connect", "127.0.0.1", "50000"], stderr=theirs)
+print(ours.recv(1000).decode())
+master, slave = pty.openpty()
+subprocess.run(["connect", "127.0.0.1", "50000"], stderr=slave)
+print(os.read(master, 1000).decode())'
+        assert_equal "$(grep -c action=refused <<<"$output")" 2
+    done
 }
 
 # bats test_tags=library
-@test "where the kernel has no statx(), before Linux 4.11, standard error is still a pipe, or what was opened to append" {
-    local log=$BATS_TEST_TMPDIR/stderr
+@test "where the kernel has no statx(), before Linux 4.11, nothing is written to standard error" {
     export NOSELFCONN_LOG=stderr
     run -0 traced -e trace=statx -e inject=statx:error=ENOSYS connect 127.0.0.1 50000
+    refute_output --partial action=refused
+    run -0 traced -e trace=statx connect 127.0.0.1 50000
     assert_output --partial action=refused
-    : >"$log"
-    traced -e trace=statx -e inject=statx:error=ENOSYS connect 127.0.0.1 50000 2>>"$log"
-    [ -s "$log" ]
-    : >"$log"
-    traced -e trace=statx -e inject=statx:error=ENOSYS connect 127.0.0.1 50000 2>"$log"
-    [ ! -s "$log" ]
 }
 
 # bats test_tags=library
@@ -313,6 +328,31 @@ os.wait()'
     assert_output "$expected"
     exec {pipe}>&-
 
+    # A terminal that nobody reads, which has room for less than a line; and a socket.
+    run -0 protected timeout 20 python3 -c '
+import os, pty, signal, socket, subprocess
+def refused(stderr):
+    done = subprocess.run(["timeout", "5", "connect", "127.0.0.1", "50000"], stderr=stderr, stdout=subprocess.PIPE, text=True)
+    print(done.stdout.split(chr(10))[0])
+master, slave = pty.openpty()
+os.set_blocking(slave, False)
+for size in 256, 100, 80:
+    try:
+        while True: os.write(slave, b"x" * size)
+    except BlockingIOError: pass
+    os.read(master, 256)
+    os.set_blocking(slave, True)
+    refused(slave)
+    os.set_blocking(slave, False)
+ours, theirs = socket.socketpair()
+theirs.setblocking(False)
+try:
+    while True: theirs.send(b"x")
+except BlockingIOError: pass
+theirs.setblocking(True)
+refused(theirs)'
+    assert_output "$(printf 'connect: ECONNREFUSED\n%.0s' 1 2 3 4)"
+
     # A pipe that nobody reads any more.
     run -0 protected timeout 10 sh -c \
         'exec 3>&1; (sleep 0.1; exec connect 127.0.0.1 50000 2>&1 >&3) | true'
@@ -327,6 +367,49 @@ os.wait()'
     NOSELFCONN_LOG=$log run -0 protected sh -c 'ulimit -f 0; exec connect 127.0.0.1 50000'
     assert_output "$expected"
     [ ! -s "$log" ]
+}
+
+# In a file system of two pages, one of which is taken; or at the limit of one of two processes.
+@test "a line that was written in part is taken back, and spoils no other one" {
+    local program='
+import socket
+for i in range(40):
+    print(socket.socket().connect_ex(("127.0.0.1", 50000)))'
+    local whole='^time=[0-9TZ:.-]+ pid=[0-9]+ command="python3" thread=[0-9]+ call=connect fd=[0-9]+ endpoint=127.0.0.1:50000 mode=enforce action=refused$'
+    # shellcheck disable=SC2016 # for the inner shell
+    run -0 on here unshare --mount sh -c '
+        mount -t tmpfs -o size=8k tmpfs "$1" && head -c 4096 /dev/zero >"$1/other"
+        for i in 1 2; do
+            NOSELFCONN_LOG=$1/log LD_PRELOAD=$2 python3 -c "$3" | uniq
+            rm -f "$1/other"
+        done
+        cat "$1/log"' sh "$BATS_TEST_TMPDIR" "$library" "$program"
+    assert_line --index 0 111
+    assert_line --index 1 111
+    [ ${#lines[@]} -gt 42 ]
+    run grep -vE "$whole" <(printf '%s\n' "${lines[@]:2}")
+    assert_output ''
+    # shellcheck disable=SC2016
+    NOSELFCONN_LOG=$log run -0 protected sh -c '(ulimit -f 1; python3 -c "$0") && python3 -c "$0"' "$program"
+    [ "$(grep -c '' "$log")" -ge 40 ]
+    run grep -vE "$whole" "$log"
+    assert_output ''
+}
+
+# A background process that writes to its terminal would be stopped (stty tostop).
+# bats test_tags=library
+@test "a program in the background of a terminal is not stopped by its log" {
+    NOSELFCONN_LOG=stderr run -0 protected timeout 20 python3 -c '
+import os, pty, subprocess, sys
+pid, master = pty.fork()
+if pid == 0:
+    os.execvp("bash", ["bash", "-c", "stty tostop; set -m; connect 127.0.0.1 50000 >$0 & wait $!", sys.argv[1]])
+print(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
+print(os.read(master, 1000).decode())' "$BATS_TEST_TMPDIR/output"
+    assert_line 0
+    assert_output --partial action=refused
+    run cat "$BATS_TEST_TMPDIR/output"
+    assert_refused
 }
 
 # bats test_tags=shipped,library
@@ -345,9 +428,9 @@ calls_of() { # CALLS COMMAND...
 # bats test_tags=library
 @test "nothing about the log ever waits" {
     export NOSELFCONN_LOG=stderr
-    calls_of ppoll,rt_sigtimedwait sh -c 'exec connect 127.0.0.1 50000 2>/dev/full'
-    assert_line --regexp '^ppoll\(.*, 1, \{tv_sec=0, tv_nsec=0\}, NULL'
-    assert_line --regexp '^rt_sigtimedwait\(\[PIPE XFSZ\], NULL, \{tv_sec=0, tv_nsec=0\}'
+    calls_of openat,rt_sigtimedwait sh -c 'exec connect 127.0.0.1 50000 2>/dev/full'
+    assert_line --regexp '^openat\(AT_FDCWD, "/proc/thread-self/fd/[0-9]+", O_WRONLY\|O_NOCTTY\|O_APPEND\|O_NONBLOCK\|O_CLOEXEC\) = [0-9]'
+    assert_line --regexp '^rt_sigtimedwait\(\[PIPE TTOU XFSZ\], NULL, \{tv_sec=0, tv_nsec=0\}'
 }
 
 # bats test_tags=library

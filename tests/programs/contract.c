@@ -1,25 +1,29 @@
 /* SPDX-License-Identifier: MIT */
-/* Connects once, to a destination that refuses, and prints everything that a program could then
- * observe. What has to differ between two runs is not printed: the source port appears as
- * SOURCE, which the caller pins and passes in. So two refusals are the same where the outputs are.
+/* Connects to a destination that refuses, and prints everything that a program could observe from
+ * before the call until the descriptor is used again. What has to differ between two runs is not
+ * printed: the source port appears as SOURCE, which the caller pins and passes in. So two refusals
+ * are the same where the outputs are.
  *
- *     contract [--nonblock] [--protocol mptcp] [--by sendto|sendmsg|sendmmsg]
- *              ADDRESS PORT SOURCE-PORT LIVE-PORT
+ *     contract [--nonblock] [--send-timeout MS] [--bind] [--protocol mptcp] [--again]
+ *              [--by sendto|sendmsg|sendmmsg] ADDRESS PORT SOURCE-PORT LIVE-PORT
  *
- * LIVE-PORT is one that the program may listen on itself. */
+ * LIVE-PORT is one that the program may listen on itself; --bind binds the socket to SOURCE-PORT;
+ * --again learns of the refusal by another call of connect(), instead of by SO_ERROR. */
 #include "common.h"
 
 #include <fcntl.h>
 #include <getopt.h>
 #include <sys/epoll.h>
 #include <sys/ioctl.h>
+#include <sys/select.h>
+#include <sys/time.h>
 #include <sys/uio.h>
 
 static struct sockaddr_storage destination;
 static socklen_t address_length;
-static bool nonblocking;
+static bool nonblocking, bound, again;
 static const char *call = "connect";
-static int protocol = IPPROTO_TCP, source_port, live_port;
+static int protocol = IPPROTO_TCP, source_port, live_port, send_timeout_ms;
 
 /* Not options but measurements, different for any two sockets or at any two moments; or operations
  * in the guise of an option. */
@@ -33,6 +37,7 @@ static bool is_measurement(int level, int option)
         {SOL_SOCKET, 55},       /* SO_MEMINFO */
         {SOL_SOCKET, 56},       /* SO_INCOMING_NAPI_ID */
         {SOL_SOCKET, 57},       /* SO_COOKIE */
+        {IPPROTO_IP, 52},       /* IP_PROTOCOL: the source port */
         {IPPROTO_TCP, 2},       /* TCP_MAXSEG: unless it is set, the kernel's last estimate */
         {IPPROTO_TCP, 11},      /* TCP_INFO: the state is printed by itself */
         {IPPROTO_TCP, 24},      /* TCP_TIMESTAMP */
@@ -74,6 +79,10 @@ static void set_options(int fd)
                    {SOL_SOCKET, SO_PRIORITY, 3},         {IPPROTO_TCP, TCP_NODELAY, 1},
                    {IPPROTO_TCP, TCP_KEEPIDLE, 77},      {IPPROTO_TCP, TCP_SYNCNT, 3},
                    {IPPROTO_TCP, TCP_USER_TIMEOUT, 5000}};
+    const struct timeval timeout = {.tv_sec = send_timeout_ms / 1000,
+                                    .tv_usec = send_timeout_ms % 1000 * 1000};
+
+    must(setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &timeout, sizeof timeout), "SO_SNDTIMEO");
 
     for (size_t i = 0; i < sizeof options / sizeof *options; i++)
         if (setsockopt(fd, options[i].level, options[i].option, &options[i].value,
@@ -88,6 +97,11 @@ static const struct sockaddr *destination_port(int port)
     return (struct sockaddr *)&destination;
 }
 
+static void print_result(const char *name, int result)
+{
+    printf("%s: %d %s\n", name, result, error_name(result < 0 ? errno : 0));
+}
+
 static int listen_without_reuse(int port)
 {
     struct sockaddr_storage any = {.ss_family = destination.ss_family};
@@ -100,31 +114,42 @@ static int listen_without_reuse(int port)
     return -1;
 }
 
-static int watch(int fd)
+static int watch(int fd, uint32_t edge)
 {
-    struct epoll_event event = {.events = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET};
+    struct epoll_event event = {.events = EPOLLIN | EPOLLOUT | EPOLLRDHUP | edge};
     int epoll = must(epoll_create1(0), "epoll_create1");
 
     must(epoll_ctl(epoll, EPOLL_CTL_ADD, fd, &event), "epoll_ctl");
     return epoll;
 }
 
+/* All events there are; of a level-triggered one, which does not end, two. */
 static void print_epoll(const char *which, int epoll)
 {
     struct epoll_event event;
 
-    if (must(epoll_wait(epoll, &event, 1, 0), "epoll_wait") == 1)
-        printf("epoll, registered %s: 0x%x\n", which, event.events);
-    else
-        printf("epoll, registered %s: nothing\n", which);
+    printf("epoll, %s:", which);
+    for (int i = 0; i < 2 && must(epoll_wait(epoll, &event, 1, 0), "epoll_wait") == 1; i++)
+        printf(" 0x%x", event.events);
+    printf("\n");
 }
 
 static void print_poll(const char *when, int fd)
 {
     struct pollfd poll_fd = {.fd = fd, .events = POLLIN | POLLOUT | POLLPRI | POLLRDHUP};
+    const struct timeval at_once = {0};
+    struct timeval timeout = at_once;
+    fd_set sets[3];
 
     must(poll(&poll_fd, 1, 0), "poll");
     printf("poll, %s: 0x%x\n", when, (unsigned)poll_fd.revents);
+    for (int i = 0; i < 3; i++) {
+        FD_ZERO(&sets[i]);
+        FD_SET(fd, &sets[i]);
+    }
+    must(select(fd + 1, &sets[0], &sets[1], &sets[2], &timeout), "select");
+    printf("select, %s: readable %d, writable %d, exceptional %d\n", when,
+           FD_ISSET(fd, &sets[0]) != 0, FD_ISSET(fd, &sets[1]) != 0, FD_ISSET(fd, &sets[2]) != 0);
 }
 
 static void print_local(int fd)
@@ -194,7 +219,8 @@ static void print_server_start(void)
         close(fd);
 }
 
-/* The same descriptor once more, now to somebody who listens. */
+/* The same descriptor once more, now to somebody who listens. A non-blocking socket whose refusal
+ * was read by SO_ERROR says ECONNABORTED first (__inet_stream_connect). */
 static void print_second_connection(int fd, int listener)
 {
     struct pollfd pending = {.fd = fd, .events = POLLOUT};
@@ -202,10 +228,16 @@ static void print_second_connection(int fd, int listener)
     char heard[8] = "";
     int server;
 
-    if (connect(fd, destination_port(live_port), address_length) < 0 && errno != EINPROGRESS) {
-        printf("connect again: %s\n", error_name(errno));
-        return;
+    const struct sockaddr *live = destination_port(live_port);
+    int result = connect(fd, live, address_length);
+
+    if (result < 0 && errno == ECONNABORTED) {
+        print_result("connect to the server", result);
+        result = connect(fd, live, address_length);
     }
+    print_result("connect to the server", result);
+    if (result < 0 && errno != EINPROGRESS)
+        return;
     must(poll(&pending, 1, 10000), "poll");
     print_so_error("connected again", fd);
     if (must(poll(&arriving, 1, 1000), "poll") == 0) {
@@ -247,10 +279,30 @@ static int connect_by_call(int fd)
     exit(2);
 }
 
+static void bind_to_source_port(int fd)
+{
+    struct sockaddr_storage address = {.ss_family = destination.ss_family};
+
+    *port_of(&address) = htons((in_port_t)source_port);
+    must(bind(fd, (struct sockaddr *)&address, address_length), "bind");
+}
+
+/* Until the destination has refused: for a non-blocking socket there is something to wait for. */
+static void connect_again(int fd)
+{
+    for (int i = 0; i < 3; i++) {
+        print_result("again", connect(fd, (struct sockaddr *)&destination, address_length));
+        print_poll("again", fd);
+    }
+}
+
 static void parse_arguments(int argc, char **argv)
 {
     static const struct option options[] = {
         {"nonblock", no_argument, NULL, 'n'},
+        {"bind", no_argument, NULL, 'B'},
+        {"again", no_argument, NULL, 'a'},
+        {"send-timeout", required_argument, NULL, 't'},
         {"protocol", required_argument, NULL, 'P'},
         {"by", required_argument, NULL, 'b'},
         {0},
@@ -260,6 +312,9 @@ static void parse_arguments(int argc, char **argv)
     while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
         switch (option) {
         case 'n': nonblocking = true; break;
+        case 'B': bound = true; break;
+        case 'a': again = true; break;
+        case 't': send_timeout_ms = atoi(optarg); break;
         case 'P': protocol = protocol_number(optarg); break;
         case 'b': call = optarg; break;
         default: exit(2);
@@ -276,25 +331,34 @@ static void parse_arguments(int argc, char **argv)
 
 int main(int argc, char **argv)
 {
-    int fd, other_fd, listener, epoll_before, status_flags, result;
+    int fd, other_fd, listener, level, edge, status_flags;
 
     parse_arguments(argc, argv);
     listener = must(listen_without_reuse(live_port), "listen");
     fd = must(socket(destination.ss_family, SOCK_STREAM | SOCK_CLOEXEC, protocol), "socket");
     set_options(fd);
+    if (bound)
+        bind_to_source_port(fd);
     other_fd = must(dup(fd), "dup");
     status_flags = must(fcntl(fd, F_GETFL), "F_GETFL") | (nonblocking ? O_NONBLOCK : 0);
     must(fcntl(fd, F_SETFL, status_flags), "F_SETFL");
-    epoll_before = watch(fd);
-    print_epoll("before, unconnected", epoll_before);
+    level = watch(fd, 0);
+    edge = watch(fd, EPOLLET);
+    print_epoll("level, unconnected", level);
+    print_epoll("edge, unconnected", edge);
+    print_poll("unconnected", fd);
 
-    result = connect_by_call(fd);
-    printf("result: %d %s\n", result, error_name(result < 0 ? errno : 0));
-    print_epoll("before", epoll_before);
-    print_epoll("after", watch(fd));
+    print_result("result", connect_by_call(fd));
+    print_epoll("edge, registered before", edge);
+    print_epoll("level, registered before", level);
+    print_epoll("edge, registered after", watch(fd, EPOLLET));
+    print_epoll("level, registered after", watch(fd, 0));
     print_poll("before SO_ERROR", fd);
+    if (again)
+        connect_again(fd);
     print_so_error("first", fd);
     print_so_error("second", fd);
+    print_epoll("edge, after SO_ERROR", edge);
     print_poll("after SO_ERROR", fd);
     printf("state: %s\n", tcp_state_text(fd));
     print_local(fd);
