@@ -62,17 +62,25 @@ print("connect", errno.errorcode[result])
 print("events", [hex(event) for _, event in poll.poll(0.1)])
 print("SO_ERROR", s.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR))
 s.setblocking(True)
-s.connect_ex(("127.0.0.1", 50100))
+for i in range(2):
+    print("connect", s.connect_ex(("127.0.0.1", 50100)))
 print("peer", s.getpeername()[1])
 '
     set_source_ports 50000
     server 50100
     run -0 protected python3 -c "$client"
-    assert_output "connect ECONNREFUSED
-events ['0x14']
-SO_ERROR 0
+    assert_output "connect EINPROGRESS
+events ['0x1d']
+SO_ERROR 111
+connect 103
+connect 0
 peer 50100"
+    local refusal=$output
+    set_source_ports 50002
+    run -0 unprotected python3 -c "$client"
+    assert_output "$refusal"
 
+    set_source_ports 50000
     run -0 unprotected python3 -c "$client"
     assert_line "events ['0x4']"
     assert_line 'peer 50000'

@@ -130,14 +130,14 @@ takes_less_stack_than() { # BYTES
 }
 
 # bats test_tags=shipped,library
-@test "it takes less than 512 bytes of stack" {
-    takes_less_stack_than 512
+@test "it takes less than 768 bytes of stack" {
+    takes_less_stack_than 768
 }
 
 # bats test_tags=shipped,library
 @test "it takes less than 1024 bytes of stack where it writes a log" {
     export NOSELFCONN_LOG=$BATS_TEST_TMPDIR/log
     takes_less_stack_than 1024
-    [ "$need" -gt 512 ]
+    [ "$need" -gt 768 ]
     [ -s "$NOSELFCONN_LOG" ]
 }

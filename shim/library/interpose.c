@@ -53,21 +53,25 @@ static int error_of(ssize_t result)
     return result < 0 && __errno_location != NULL ? errno : 0;
 }
 
+static void report_call(const char *name, int fd, const struct verdict *verdict)
+{
+    const struct event event = {.process = (uint32_t)SYSTEM_CALL(SYS_getpid, 0),
+                                .thread = (uint32_t)SYSTEM_CALL(SYS_gettid, 0),
+                                .fd = fd,
+                                .command = settings.command,
+                                .call = name,
+                                .verdict = verdict};
+    report(&event, STDERR_FILENO, &settings.stderr_at_load);
+}
+
 /* What the call `name` has to return, which has returned `result`. */
 static ssize_t judge(const char *name, ssize_t result, int fd, const struct sockaddr *destination,
                      socklen_t length)
 {
     const struct verdict verdict = guard(result, error_of(result), fd, destination, length);
 
-    if (verdict.action != ACTION_NONE && settings.log != LOG_NOWHERE) {
-        const struct event event = {.process = (uint32_t)SYSTEM_CALL(SYS_getpid, 0),
-                                    .thread = (uint32_t)SYSTEM_CALL(SYS_gettid, 0),
-                                    .fd = fd,
-                                    .command = settings.command,
-                                    .call = name,
-                                    .verdict = &verdict};
-        report(&event, STDERR_FILENO, &settings.stderr_at_load);
-    }
+    if (verdict.action != ACTION_NONE && settings.log != LOG_NOWHERE)
+        report_call(name, fd, &verdict);
     return verdict.action == ACTION_REFUSED && verdict.result < 0 ? fail_with(verdict.error)
                                                                   : verdict.result;
 }
