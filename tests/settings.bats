@@ -399,6 +399,7 @@ for i in range(40):
 # A background process that writes to its terminal would be stopped (stty tostop).
 # bats test_tags=library
 @test "a program in the background of a terminal is not stopped by its log" {
+    # shellcheck disable=SC2016 # for the inner shell
     NOSELFCONN_LOG=stderr run -0 protected timeout 20 python3 -c '
 import os, pty, subprocess, sys
 pid, master = pty.fork()

@@ -62,7 +62,7 @@ static bool leads_back(const struct endpoint *local, struct endpoint destination
 /* Of the level SOL_SOCKET; negative where the kernel does not tell. */
 static long socket_option(int fd, int option)
 {
-    int value;
+    int value = 0;
     socklen_t length = sizeof value;
     long result = SYSTEM_CALL(SYS_getsockopt, fd, SOL_SOCKET, option, &value, &length);
 
@@ -106,7 +106,7 @@ static enum answer is_tcp(int fd, bool was_pending)
 static bool hears_somebody_else(int fd)
 {
 #define HAS(field) (length >= offsetof(struct tcp_info, field) + sizeof info.field)
-    struct tcp_info info;
+    struct tcp_info info = {0};
     socklen_t length = sizeof info;
 
     if (SYSTEM_CALL(SYS_getsockopt, fd, IPPROTO_TCP, TCP_INFO, &info, &length) != 0 ||
@@ -129,7 +129,7 @@ static bool peer_speaks_mptcp(int fd)
     struct {
         uint8_t counts[8];
         uint32_t flags;
-    } info; /* the kernel gives no more of it than this */
+    } info = {.flags = 0}; /* the kernel gives no more of it than this */
     socklen_t length = sizeof info;
 
     return SYSTEM_CALL(SYS_getsockopt, fd, SOL_MPTCP, INFO, &info, &length) == 0 &&
@@ -210,7 +210,7 @@ static bool sever(int fd)
 static long connect_briefly(int fd, const struct name *name)
 {
     const struct timeval millisecond = {.tv_usec = 1000};
-    struct timeval timeout;
+    struct timeval timeout = {0};
     socklen_t length = sizeof timeout;
     long result;
 

@@ -48,7 +48,7 @@ void next_resolve(void)
 
 #define RESOLVE(type, name, parameters, arguments)                                                 \
     found = find(#name);                                                                           \
-    next.name = found != 0 ? (type(*) parameters)found : name##_by_system_call;
+    next.name = found != 0 ? (__typeof__(name##_by_system_call) *)found : name##_by_system_call;
     INTERPOSED_FUNCTIONS(RESOLVE)
 }
 

@@ -193,7 +193,7 @@ static long write_without_signal(int fd, const struct line *line, bool is_socket
     const struct iovec data = {(void *)line->text, line->length};
     const struct msghdr message = {.msg_iov = (struct iovec *)&data, .msg_iovlen = 1};
     const long at_once[4] = {0}; /* a struct timespec of either width */
-    union kernel_sigset before, pending, raised;
+    union kernel_sigset before = {0}, pending = {0}, raised;
     long written;
 
     if (SYSTEM_CALL(SYS_rt_sigpending, &pending, KERNEL_SIGSET_SIZE) != 0 ||

@@ -80,7 +80,7 @@ static void set_options(int fd)
                    {IPPROTO_TCP, TCP_KEEPIDLE, 77},      {IPPROTO_TCP, TCP_SYNCNT, 3},
                    {IPPROTO_TCP, TCP_USER_TIMEOUT, 5000}};
     const struct timeval timeout = {.tv_sec = send_timeout_ms / 1000,
-                                    .tv_usec = send_timeout_ms % 1000 * 1000};
+                                    .tv_usec = send_timeout_ms % 1000 * 1000L};
 
     must(setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &timeout, sizeof timeout), "SO_SNDTIMEO");
 
