@@ -243,6 +243,24 @@ print(os.read(master, 1000).decode())'
     done
 }
 
+# As in a container, or under a supervisor: the pipe belongs to root, the program is a user's.
+# bats test_tags=root
+@test "standard error can be a pipe of another user" {
+    local pipe=$BATS_TEST_TMPDIR/pipe
+    mkfifo -m 600 "$pipe"
+    chmod 755 "$BATS_TEST_TMPDIR"
+    cat "$pipe" >"$BATS_TEST_TMPDIR/heard" &
+    local reader=$!
+    exec {writer}>"$pipe"
+    NOSELFCONN_LOG=stderr run -0 protected setpriv --reuid nobody --regid nogroup --clear-groups \
+        bash -c "! (true >/proc/self/fd/$writer) 2>/dev/null && exec connect 127.0.0.1 50000 2>&$writer"
+    assert_refused
+    exec {writer}>&-
+    wait $reader
+    run cat "$BATS_TEST_TMPDIR/heard"
+    assert_output --partial action=refused
+}
+
 # bats test_tags=library
 @test "where the kernel has no statx(), before Linux 4.11, nothing is written to standard error" {
     export NOSELFCONN_LOG=stderr
@@ -320,7 +338,7 @@ os.wait()'
     run -0 protected sh -c 'exec 2>/dev/full; exec connect 127.0.0.1 50000'
     assert_output "$expected"
 
-    # A pipe that is full, and whose reader does not read.
+    # A pipe that is full, or has room for less than a line, and whose reader does not read.
     mkfifo "$BATS_TEST_TMPDIR/pipe"
     exec {pipe}<>"$BATS_TEST_TMPDIR/pipe"
     dd if=/dev/zero of="$BATS_TEST_TMPDIR/pipe" bs=4096 oflag=nonblock status=none || true

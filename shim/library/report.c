@@ -182,16 +182,38 @@ union kernel_sigset {
     unsigned char bytes[KERNEL_SIGSET_SIZE];
 };
 
+/* A write to a pipe that others share may wait, and poll() says "room", not for how much. splice()
+ * alone takes a flag against that; its source is a pipe, too. */
+static long write_to_pipe(int fd, const struct line *line)
+{
+    int ends[2] = {-1, -1};
+    long written = SYSTEM_CALL(SYS_pipe2, ends, O_CLOEXEC);
+
+    if (written != 0)
+        return written;
+    SYSTEM_CALL(SYS_write, ends[1], line->text, line->length);
+    written = SYSTEM_CALL(SYS_splice, ends[0], NULL, fd, NULL, line->length, SPLICE_F_NONBLOCK);
+    SYSTEM_CALL(SYS_close, ends[0]);
+    SYSTEM_CALL(SYS_close, ends[1]);
+    return written;
+}
+
+static long write_to_socket(int fd, const struct line *line)
+{
+    const struct iovec data = {(void *)line->text, line->length};
+    const struct msghdr message = {.msg_iov = (struct iovec *)&data, .msg_iovlen = 1};
+
+    return SYSTEM_CALL(SYS_sendmsg, fd, &message, MSG_DONTWAIT | MSG_NOSIGNAL);
+}
+
 /* A write raises SIGPIPE where nobody reads, and SIGXFSZ where the file is at its size limit;
  * SIGTTOU stops a background process that writes to its terminal (stty tostop). All three are sent
  * to this thread or not at all while it blocks them, so blocking them, taking back what the write
  * has raised, and unblocking them leaves the program's signals as they were. */
-static long write_without_signal(int fd, const struct line *line, bool is_socket)
+static long write_without_signal(int fd, int kind, const struct line *line)
 {
     const union kernel_sigset blocked = {.word = 1UL << (SIGPIPE - 1) | 1UL << (SIGXFSZ - 1) |
                                                  1UL << (SIGTTOU - 1)};
-    const struct iovec data = {(void *)line->text, line->length};
-    const struct msghdr message = {.msg_iov = (struct iovec *)&data, .msg_iovlen = 1};
     const long at_once[4] = {0}; /* a struct timespec of either width */
     union kernel_sigset before = {0}, pending = {0}, raised;
     long written;
@@ -199,8 +221,11 @@ static long write_without_signal(int fd, const struct line *line, bool is_socket
     if (SYSTEM_CALL(SYS_rt_sigpending, &pending, KERNEL_SIGSET_SIZE) != 0 ||
         SYSTEM_CALL(SYS_rt_sigprocmask, SIG_BLOCK, &blocked, &before, KERNEL_SIGSET_SIZE) != 0)
         return -1;
-    written = is_socket ? SYSTEM_CALL(SYS_sendmsg, fd, &message, MSG_DONTWAIT | MSG_NOSIGNAL)
-                        : SYSTEM_CALL(SYS_write, fd, line->text, line->length);
+    switch (kind) {
+    case S_IFIFO: written = write_to_pipe(fd, line); break;
+    case S_IFSOCK: written = write_to_socket(fd, line); break;
+    default: written = SYSTEM_CALL(SYS_write, fd, line->text, line->length); break;
+    }
     if (written < 0) {
         raised = blocked;
         raised.word &= ~pending.word;
@@ -245,9 +270,8 @@ static int open_standard_error(int standard_error, const struct file_identity *a
     return fd;
 }
 
-/* A pipe or terminal once more, non-blocking for us alone: O_NONBLOCK belongs to what was opened,
- * which the program and others share. poll() would not do: it says "room", not for how much, and
- * somebody else may fill it first. */
+/* A terminal once more, non-blocking for us alone: O_NONBLOCK belongs to what was opened, which the
+ * program and others share. */
 static int reopen_without_blocking(int fd)
 {
     struct line path = {.length = 0};
@@ -263,18 +287,20 @@ static int reopen_without_blocking(int fd)
 
 static void append(const struct line *line, int standard_error, const struct file_identity *at_load)
 {
-    const bool to_file = settings.log == LOG_FILE;
-    const int kind = to_file ? 0 : at_load->mode & S_IFMT;
-    int fd = to_file
-                 ? (int)SYSTEM_CALL(SYS_openat, AT_FDCWD, settings.log_path, APPEND | O_CREAT, 0666)
-                 : open_standard_error(standard_error, at_load);
+    int fd, kind = 0;
     long written;
 
-    if (fd >= 0 && (kind == S_IFIFO || kind == S_IFCHR))
+    if (settings.log == LOG_FILE) {
+        fd = (int)SYSTEM_CALL(SYS_openat, AT_FDCWD, settings.log_path, APPEND | O_CREAT, 0666);
+    } else {
+        fd = open_standard_error(standard_error, at_load);
+        kind = at_load->mode & S_IFMT;
+    }
+    if (fd >= 0 && kind == S_IFCHR)
         fd = reopen_without_blocking(fd);
     if (fd < 0)
         return;
-    written = write_without_signal(fd, line, kind == S_IFSOCK);
+    written = write_without_signal(fd, kind, line);
     if (written > 0 && written < (long)line->length)
         take_back(fd, written);
     SYSTEM_CALL(SYS_close, fd);
