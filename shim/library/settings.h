@@ -16,9 +16,8 @@ enum log { LOG_NOWHERE, LOG_STDERR, LOG_FILE };
 
 /* The file that a descriptor is open for. */
 struct file_identity {
-    uint64_t inode; /* 0 where it is not known */
-    uint32_t device_major, device_minor;
-    uint16_t mode; /* stat(2), st_mode */
+    uint64_t device, inode;
+    uint32_t mode; /* stat(2), st_mode; 0 where fd is closed */
 };
 
 struct settings {
