@@ -10,15 +10,6 @@ load helpers
 # the tag `clients` need large packages: make check-clients.
 clients=$root/tests/clients
 
-# Counts the SYN-ACKs from port 50000 to itself: what only a self-connection sends.
-count_self_connections() {
-    filter here 'tcp sport 50000 tcp dport 50000 tcp flags & (syn | ack) == syn | ack counter'
-}
-
-has_self_connected() {
-    on here nft list ruleset | grep -q 'counter packets [1-9]'
-}
-
 # What changes from one run to the next, and does not matter: how long it took, at what time, as
 # which process, from which port.
 normalised() {

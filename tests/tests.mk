@@ -203,6 +203,7 @@ $(BUILD)/tests/%: tests/programs/%.c tests/programs/common.h Makefile
 	$(CC) -D_GNU_SOURCE $(TEST_CFLAGS) $(LDFLAGS) -o $@ $< $(LDLIBS)
 
 $(BUILD)/tests/uring: LDLIBS = -luring
+$(BUILD)/tests/own-connect: LDLIBS = -rdynamic
 $(BUILD)/tests/no-libc: LDLIBS = -nostdlib -fno-stack-protector -pie -Wl,-z,dynamic-undefined-weak
 
 $(BUILD)/static/%: tests/programs/%.c tests/programs/common.h Makefile
