@@ -6,38 +6,40 @@
 
 load helpers
 
-# Counts the SYN-ACKs from port 50000 to itself: what only a self-connection sends.
-count_self_connections() {
-    filter here 'tcp sport 50000 tcp dport 50000 tcp flags & (syn | ack) == syn | ack counter'
-}
-
-has_self_connected() {
-    on here nft list ruleset | grep -q 'counter packets [1-9]'
-}
+# The clients of clients/: short programs that connect to 127.0.0.1:50000 without blocking. The tests with
+# the tag `clients` need large packages: make check-clients.
+clients=$root/tests/clients
 
 # What changes from one run to the next, and does not matter: how long it took, at what time, as
 # which process, from which port.
 normalised() {
-    sed -E 's/after [0-9]+ ms/after N ms/; s/[0-9]{4}-[0-9]{2}-[0-9]{2} [0-9:]{8}/TIME/
+    sed -E 's/after [0-9]+ ms/after N ms/; s/duration: [0-9]+ms/duration: Nms/; s/[0-9]{4}-[0-9]{2}-[0-9]{2} [0-9:]{8}/TIME/
         s/[0-9/]{10} [0-9:]{8}/TIME/; s/socat\[[0-9]+\]/socat[PID]/' <<<"$output"
 }
 
 # The client is to connect to 127.0.0.1:50000, and to say MESSAGE when that is refused.
 is_refused_as_by_nobody() { # MESSAGE CLIENT...
-    local message=$1 refusal refusal_status
+    local message=$1 refusal refusal_status started refusal_took took
     shift
 
     set_source_ports 50002
+    started=${EPOCHREALTIME/./}
     run unprotected timeout 20 "$@" </dev/null
+    refusal_took=$((${EPOCHREALTIME/./} - started))
     [ "$status" -ne 124 ] || fail "does not end when refused: $*"
     assert_output --partial "$message"
     refusal=$(normalised)
     refusal_status=$status
 
     set_source_ports 50000
+    started=${EPOCHREALTIME/./}
     run protected timeout 20 "$@" </dev/null
+    took=$((${EPOCHREALTIME/./} - started))
     assert_equal "$(normalised)" "$refusal"
     assert_equal "$status" "$refusal_status"
+    # The timeouts of these clients are 5 seconds and more.
+    [ "$took" -lt $((refusal_took + 4000000)) ] ||
+        fail "took $took microseconds instead of $refusal_took: $*"
     run self_connected_sockets
     assert_output ''
 
@@ -104,9 +106,7 @@ is_refused_as_by_nobody() { # MESSAGE CLIENT...
     assert_output 'a page'
 }
 
-# The ways by which Python connects: says what it heard, or which error. Not the text of the error:
-# asyncio, which is refused by the kernel a moment after connect(), but by the library at once, words
-# these two differently.
+# The ways by which Python connects: says what it heard, or which error.
 python_client() { # BODY
     printf '%s\n' 'import asyncio, errno, socket, sys' \
         'where = ("127.0.0.1", 50000)' \
@@ -116,7 +116,7 @@ python_client() { # BODY
         'try:' \
         "    $1" \
         'except OSError as error:' \
-        '    sys.exit(f"{type(error).__name__} {error.errno}")'
+        '    sys.exit(f"{type(error).__name__}: {error}")'
 }
 
 python_blocking=$(python_client 'converse(socket.create_connection(where))')
@@ -129,11 +129,11 @@ async def stream():\
     print((await reader.readline()).decode().strip())')
 
 @test "Python is refused, blocking" {
-    is_refused_as_by_nobody 'ConnectionRefusedError 111' python3 -c "$python_blocking"
+    is_refused_as_by_nobody 'ConnectionRefusedError: [Errno 111]' python3 -c "$python_blocking"
 }
 
 @test "Python is refused, with a timeout" {
-    is_refused_as_by_nobody 'ConnectionRefusedError 111' python3 -c "$python_timeout"
+    is_refused_as_by_nobody 'ConnectionRefusedError: [Errno 111]' python3 -c "$python_timeout"
 }
 
 @test "Python is refused, by connect_ex()" {
@@ -141,7 +141,7 @@ async def stream():\
 }
 
 @test "Python is refused, by asyncio" {
-    is_refused_as_by_nobody 'ConnectionRefusedError 111' python3 -c "$python_asyncio"
+    is_refused_as_by_nobody 'ConnectionRefusedError: [Errno 111] Connect call failed' python3 -c "$python_asyncio"
 }
 
 @test "Python reaches a live server in each of these ways" {
@@ -233,4 +233,71 @@ EOF
     run -7 protected ssh -F none -o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null \
         -o LogLevel=ERROR -p 50000 127.0.0.1 uptime
     assert_output 'ran uptime'
+}
+
+# bats test_tags=clients
+@test "Mono's ConnectAsync() ends as after a refusal" {
+    mcs -out:"$BATS_TEST_TMPDIR/connect.exe" "$clients/connect.cs"
+    is_refused_as_by_nobody 'ConnectionRefused: ' mono "$BATS_TEST_TMPDIR/connect.exe" async
+}
+
+# bats test_tags=clients
+@test "Mono's BeginConnect() ends as after a refusal" {
+    mcs -out:"$BATS_TEST_TMPDIR/connect.exe" "$clients/connect.cs"
+    is_refused_as_by_nobody 'ConnectionRefused: ' mono "$BATS_TEST_TMPDIR/connect.exe" begin
+}
+
+# bats test_tags=clients
+@test "Qt emits error() after connectToHost() has returned, as after a refusal" {
+    is_refused_as_by_nobody 'error 0 Connection refused' python3 "$clients/qt.py"
+}
+
+# bats test_tags=clients
+@test "EventMachine gives the reason of a refusal" {
+    is_refused_as_by_nobody 'unbound: Errno::ECONNREFUSED' ruby "$clients/eventmachine.rb"
+}
+
+# bats test_tags=clients
+@test "Tcl's socket -async returns a channel, which is refused" {
+    is_refused_as_by_nobody 'error: connection refused' tclsh "$clients/async.tcl"
+}
+
+# bats test_tags=clients
+@test "PHP's STREAM_CLIENT_ASYNC_CONNECT returns a socket, which is refused" {
+    is_refused_as_by_nobody 'errno=111 Connection refused' php "$clients/async.php"
+}
+
+@test "Perl's non-blocking socket is refused" {
+    is_refused_as_by_nobody 'error: Connection refused' perl "$clients/non-blocking.pl"
+}
+
+# bats test_tags=clients
+@test "hiredis calls the callback of a refused connection" {
+    gcc -o "$BATS_TEST_TMPDIR/hiredis" "$clients/hiredis.c" -lhiredis
+    is_refused_as_by_nobody 'callback: Connection refused' "$BATS_TEST_TMPDIR/hiredis"
+}
+
+# bats test_tags=clients
+@test "libuv calls the callback of a refused connection" {
+    gcc -o "$BATS_TEST_TMPDIR/libuv" "$clients/libuv.c" -luv
+    is_refused_as_by_nobody 'callback: ECONNREFUSED' "$BATS_TEST_TMPDIR/libuv"
+}
+
+# bats test_tags=clients
+@test "Java NIO is refused by finishConnect()" {
+    javac -d "$BATS_TEST_TMPDIR" "$clients/Connect.java"
+    is_refused_as_by_nobody 'ConnectException: Connection refused' \
+        java -Xshare:auto -XX:TieredStopAtLevel=1 -cp "$BATS_TEST_TMPDIR" Connect
+}
+
+# Prints what HAProxy logs of its first health check.
+# shellcheck disable=SC2016 # for the inner shell
+first_health_check='/usr/local/lib/noselfconn-tests/haproxy -db -f "$0/haproxy.cfg" >"$1" 2>&1 &
+    until grep "^Health check" "$1"; do sleep 0.05; done
+    kill $!'
+
+# bats test_tags=clients
+@test "HAProxy's health check reports a refusal" {
+    is_refused_as_by_nobody 'Layer4 connection problem, info: "Connection refused"' \
+        sh -c "$first_health_check" "$clients" "$BATS_TEST_TMPDIR/log"
 }

@@ -169,6 +169,15 @@ filter() { # HOST NFTABLES-RULE: one more rule for what arrives
     on "$1" nft "add table inet test; add chain inet test arriving { type filter hook input priority 0; }; add rule inet test arriving $2"
 }
 
+# Counts the SYN-ACKs from port 50000 to itself: what only a self-connection sends.
+count_self_connections() {
+    filter here 'tcp sport 50000 tcp dport 50000 tcp flags & (syn | ack) == syn | ack counter'
+}
+
+has_self_connected() {
+    on here nft list ruleset | grep -q 'counter packets [1-9]'
+}
+
 # Connections to the port stay pending: the SYN is sent, and lost.
 lose_syns_to() { # PORT [HOST]
     filter "${2:-here}" "tcp dport $1 tcp flags & (syn | ack) == syn drop"

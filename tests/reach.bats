@@ -26,6 +26,13 @@ is_helped_by_reserving_the_port() { # COMMAND...
     [[ $output == *ECONNREFUSED* || $output == *'connection refused'* ]]
 }
 
+is_helped_by_the_tracer() { # COMMAND...
+    new_host
+    set_source_ports 50000
+    run -0 on here "$root/build/noselfconn" --trace "$@"
+    assert_refused
+}
+
 @test "a statically linked program" {
     run -0 readelf --program-headers "$root/build/tests/connect-static"
     refute_output --partial INTERP
@@ -62,6 +69,89 @@ is_helped_by_reserving_the_port() { # COMMAND...
 @test "a plugin in a link namespace of its own, by dlmopen()" {
     connects_to_itself_nevertheless plugins dlmopen "$root/build/tests/plugin.so" 127.0.0.1 50000
     is_helped_by_reserving_the_port plugins dlmopen "$root/build/tests/plugin.so" 127.0.0.1 50000
+}
+
+@test "a plugin that looks connect() up by dlsym(RTLD_NEXT)" {
+    connects_to_itself_nevertheless plugins plain "$root/build/tests/plugin-next.so" 127.0.0.1 50000
+    # The control: a plugin that calls connect() is protected.
+    new_host
+    set_source_ports 50000
+    run protected plugins plain "$root/build/tests/plugin.so" 127.0.0.1 50000
+    assert_refused
+    is_helped_by_the_tracer plugins plain "$root/build/tests/plugin-next.so" 127.0.0.1 50000
+}
+
+@test "an executable that exports its own connect(), which its plugins call, too" {
+    connects_to_itself_nevertheless own-connect "$root/build/tests/plugin.so" 127.0.0.1 50000
+    is_helped_by_the_tracer own-connect "$root/build/tests/plugin.so" 127.0.0.1 50000
+}
+
+# PHP opens each of its extensions with RTLD_DEEPBIND (DL_LOAD).
+an_extension_of_php_connects_to_itself() { # MESSAGE-WHEN-REFUSED CODE
+    local refusal
+
+    set_source_ports 50000
+    count_self_connections
+    run protected timeout 20 php -r "$2"
+    has_self_connected
+
+    new_host
+    set_source_ports 50002
+    run -0 unprotected php -r "$2"
+    assert_output --partial "$1"
+    refusal=$(without_milliseconds)
+    set_source_ports 50000
+    run -0 on here "$root/build/noselfconn" --trace php -r "$2"
+    assert_equal "$(without_milliseconds)" "$refusal"
+}
+
+without_milliseconds() {
+    echo "${output//after [0-9]* ms/after N ms}"
+}
+
+# The control: what PHP does without an extension.
+# bats test_tags=clients
+@test "not PHP itself" {
+    set_source_ports 50000
+    run -0 protected php -r 'stream_socket_client("tcp://127.0.0.1:50000");'
+    assert_output --partial 'Connection refused'
+    run self_connected_sockets
+    assert_output ''
+}
+
+# shellcheck disable=SC2016 # PHP's variables
+# bats test_tags=clients
+@test "PHP's extension curl" {
+    an_extension_of_php_connects_to_itself 'Failed to connect' \
+        '$curl = curl_init("http://127.0.0.1:50000/"); curl_exec($curl); echo curl_error($curl);'
+}
+
+# shellcheck disable=SC2016 # PHP's variables
+# bats test_tags=clients
+@test "PHP's extension sockets" {
+    an_extension_of_php_connects_to_itself 'Connection refused' \
+        '$socket = socket_create(AF_INET, SOCK_STREAM, SOL_TCP); socket_connect($socket, "127.0.0.1", 50000);'
+}
+
+# bats test_tags=clients
+@test "PHP's extension pgsql" {
+    an_extension_of_php_connects_to_itself 'Connection refused' \
+        'pg_connect("host=127.0.0.1 port=50000 connect_timeout=5");'
+}
+
+# shellcheck disable=SC2016 # PHP's variables
+# bats test_tags=clients
+@test "PHP's extension ldap" {
+    an_extension_of_php_connects_to_itself "Can't contact LDAP server" \
+        '$ldap = ldap_connect("ldap://127.0.0.1:50000"); ldap_bind($ldap);'
+}
+
+# shellcheck disable=SC2016 # PHP's variables
+# bats test_tags=clients
+@test "PHP's extension memcached" {
+    an_extension_of_php_connects_to_itself 'CONNECTION FAILURE' \
+        '$memcached = new Memcached; $memcached->addServer("127.0.0.1", 50000);
+        $memcached->get("key"); echo $memcached->getResultMessage();'
 }
 
 # The definition is looked up in libc itself, not in what the loader finds first.

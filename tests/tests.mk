@@ -35,7 +35,7 @@ check: all ## run the tests
 	scripts/install-test-tools --check
 	$(MAKE) --no-print-directory test-programs $(ARCHITECTURES:%=architecture-%)
 	@mkdir -p build/parallel
-	$(BATS) --filter-tags '!more-architectures,!deb,!rpm,!suites$(ROOT_TESTS)$(OTHER_TESTS)' tests
+	$(BATS) --filter-tags '!more-architectures,!deb,!rpm,!suites,!clients,!builds$(ROOT_TESTS)$(OTHER_TESTS)' tests
 	GUARD=tracer $(BATS) --filter-tags '!library,!long$(ROOT_TESTS)$(OTHER_TESTS)' $(TRACED_TESTS)
 
 QUICK_TESTS = $(addprefix tests/,contract.bats elsewhere.bats faults.bats ladder.bats \
@@ -51,6 +51,17 @@ check-quick: all ## run the tests of what the library decides, in less than 40 s
 check-suites: all ## run the test suites of others, bare and traced
 	scripts/install-test-tools --check suites
 	bats --timing tests/suites.bats
+
+.PHONY: check-clients
+check-clients: all ## run the tests of clients that need large packages
+	scripts/install-test-tools --check clients
+	$(MAKE) --no-print-directory test-programs
+	bats --timing --filter-tags clients tests
+
+.PHONY: check-builds
+check-builds: ## build it in empty Debians, with many compilers, linkers and C libraries; as root
+	scripts/install-test-tools --check builds
+	bats --timing tests/builds.bats
 
 .PHONY: check-fresh
 check-fresh: ## run the README's commands in an empty Debian, as root and as an ordinary user; as root
@@ -192,6 +203,7 @@ $(BUILD)/tests/%: tests/programs/%.c tests/programs/common.h Makefile
 	$(CC) -D_GNU_SOURCE $(TEST_CFLAGS) $(LDFLAGS) -o $@ $< $(LDLIBS)
 
 $(BUILD)/tests/uring: LDLIBS = -luring
+$(BUILD)/tests/own-connect: LDLIBS = -rdynamic
 $(BUILD)/tests/no-libc: LDLIBS = -nostdlib -fno-stack-protector -pie -Wl,-z,dynamic-undefined-weak
 
 $(BUILD)/static/%: tests/programs/%.c tests/programs/common.h Makefile

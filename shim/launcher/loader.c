@@ -52,11 +52,11 @@ static void run_loader(const char *loader, const char *program, const char *list
  * fails. No call is interrupted: this process has no signal handlers. */
 static void read_answer(int fd, struct loader_answer *answer)
 {
-    size_t used = 0;
+    char *at = answer->text, *end = at + sizeof answer->text - 1;
     ssize_t got;
 
-    while ((got = read(fd, answer->text + used, sizeof answer->text - 1 - used)) > 0)
-        used += (size_t)got;
+    while (at < end && (got = read(fd, at, (size_t)(end - at))) > 0)
+        at += got;
 }
 
 /* Whether a line of the list begins so, after its tabulator. */
