@@ -212,14 +212,18 @@ static long write_to_socket(int fd, const struct line *line)
  * has raised, and unblocking them leaves the program's signals as they were. */
 static long write_without_signal(int fd, int kind, const struct line *line)
 {
-    const union kernel_sigset blocked = {.word = 1UL << (SIGPIPE - 1) | 1UL << (SIGXFSZ - 1) |
-                                                 1UL << (SIGTTOU - 1)};
+    const unsigned long ours = 1UL << (SIGPIPE - 1) | 1UL << (SIGXFSZ - 1) | 1UL << (SIGTTOU - 1);
     const long at_once[4] = {0}; /* a struct timespec of either width */
-    union kernel_sigset before = {0}, pending = {0}, raised;
+    union kernel_sigset before = {0}, pending = {0}, mask;
     long written;
 
-    SYSTEM_CALL(SYS_rt_sigpending, &pending, KERNEL_SIGSET_SIZE); /* a sandbox may deny it */
-    if (SYSTEM_CALL(SYS_rt_sigprocmask, SIG_BLOCK, &blocked, &before, KERNEL_SIGSET_SIZE) != 0)
+    /* Sandboxes may deny the first, and SIG_BLOCK instead of the second. */
+    SYSTEM_CALL(SYS_rt_sigpending, &pending, KERNEL_SIGSET_SIZE);
+    if (SYSTEM_CALL(SYS_rt_sigprocmask, SIG_SETMASK, NULL, &before, KERNEL_SIGSET_SIZE) != 0)
+        return -1;
+    mask = before;
+    mask.word |= ours;
+    if (SYSTEM_CALL(SYS_rt_sigprocmask, SIG_SETMASK, &mask, NULL, KERNEL_SIGSET_SIZE) != 0)
         return -1;
     switch (kind) {
     case S_IFIFO: written = write_to_pipe(fd, line); break;
@@ -227,9 +231,8 @@ static long write_without_signal(int fd, int kind, const struct line *line)
     default: written = SYSTEM_CALL(SYS_write, fd, line->text, line->length); break;
     }
     if (written < 0) {
-        raised = blocked;
-        raised.word &= ~pending.word;
-        SYSTEM_CALL(SYS_rt_sigtimedwait, &raised, NULL, at_once, KERNEL_SIGSET_SIZE);
+        mask = (union kernel_sigset){.word = ours & ~pending.word};
+        SYSTEM_CALL(SYS_rt_sigtimedwait, &mask, NULL, at_once, KERNEL_SIGSET_SIZE);
     }
     SYSTEM_CALL(SYS_rt_sigprocmask, SIG_SETMASK, &before, NULL, KERNEL_SIGSET_SIZE);
     return written;
