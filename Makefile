@@ -33,7 +33,8 @@ HARDENING =
 # musl has no headers of the kernel: those of the machine do.
 KERNEL_HEADERS = $(if $(findstring musl-gcc,$(CC)),-idirafter /usr/include \
 	-idirafter /usr/include/$(MULTIARCH))
-LAUNCHER_CFLAGS = $(COMMON_CFLAGS) $(KERNEL_HEADERS) $(HARDENING) -DVERSION='"$(VERSION)"'
+LAUNCHER_CFLAGS = $(COMMON_CFLAGS) $(KERNEL_HEADERS) $(HARDENING) -DVERSION='"$(VERSION)"' \
+	-DINSTALLED_LIBRARY='"$(LIBDIR)/libnoselfconn.so"'
 # With all of the library that decides: what it learns, the tracer knows.
 LAUNCHER_SOURCES := $(wildcard shim/launcher/*.c) \
 	$(addprefix shim/library/,endpoint.c guard.c report.c settings.c)

@@ -1,39 +1,29 @@
 /* SPDX-License-Identifier: MIT */
-/* Will the library be loaded when a command is started, and does the command keep it for what it
- * starts itself? Or can the command be traced? The answer is one of three, and none is guessed. */
+/* Will the library be loaded into what a command runs? Or can the command be traced? The kernel and
+ * the program's loader are asked. */
 #ifndef NOSELFCONN_JUDGE_H
 #define NOSELFCONN_JUDGE_H
 
 #include <limits.h>
 #include <stdbool.h>
 
-enum verdict { PROTECTED, NOT_PROTECTED, CANNOT_TELL };
+struct launch {
+    const char *library; /* by its path */
+    bool is_installed;   /* so its bare name will do where the loader finds it */
+    bool is_traced;      /* a tracer protects the command, not the library */
+};
 
 struct judgement {
-    enum verdict verdict;
-    /* Where it is PROTECTED: */
-    char program[PATH_MAX];   /* what the library is loaded into */
-    bool by_bare_name;        /* what LD_PRELOAD has to hold for that */
-    char sanitizer[PATH_MAX]; /* the runtime of AddressSanitizer, which has to come first; or empty
-                               */
-    /* Where it is not: */
-    char why[16384];
-    const char *what_to_do;
-    int status; /* to exit with */
-    /* In any case: */
-    bool is_text; /* the kernel cannot run it: /bin/sh does, as by execvp(3) */
+    enum { YES, NO, CANNOT_TELL } verdict;
+    char text[16384];         /* what is known of the command */
+    const char *what_to_do;   /* where it is NO */
+    int status;               /* to exit with where it is NO; 126 and 127: it cannot run at all */
+    bool by_bare_name;        /* what LD_PRELOAD has to hold */
+    char sanitizer[PATH_MAX]; /* what has to come before that, or "" */
 };
 
-struct launch {
-    const char *library;      /* by its path */
-    bool may_use_bare_name;   /* the library is installed */
-    bool is_traced;           /* a tracer protects it, not the library */
-    char *const *environment; /* of the command, but for LD_PRELOAD */
-};
-
-/* Judges the file `path` that is to be run as a command with `arguments` (NULL-terminated, its name
- * first). Starts the program's loader, and nothing else. */
-void judge(struct judgement *judgement, const struct launch *launch, const char *path,
-           const char *const *arguments);
+/* Judges a command, as execvp(3) takes it, in this process's environment, which has the library in
+ * LD_PRELOAD. */
+void judge(struct judgement *judgement, const struct launch *launch, char *const *arguments);
 
 #endif
