@@ -1,9 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #define _GNU_SOURCE          /* memmem */
 #define _FILE_OFFSET_BITS 64 /* addresses of a 64-bit program */
-#include "dry_run.h"
-
-#include "runners.h"
+#include "launcher.h"
 
 #include <elf.h>
 #include <errno.h>
@@ -11,12 +9,10 @@
 #include <signal.h>
 #include <stdint.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/ptrace.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 static void run_child(char *const *arguments, const sigset_t *mask, pid_t parent)
@@ -34,62 +30,46 @@ static void run_child(char *const *arguments, const sigset_t *mask, pid_t parent
         execvp(arguments[0], arguments);
 }
 
-static double now(void)
+/* Waits for the child to stop or to end; SIGCHLD is blocked. Returns false when no moments, of a
+ * hundredth of a second each, are left. */
+static bool wait_for(pid_t child, int *status, const sigset_t *signals, int *moments)
 {
-    struct timespec time;
+    const struct timespec moment = {.tv_nsec = 10000000};
 
-    clock_gettime(CLOCK_MONOTONIC, &time);
-    return (double)time.tv_sec + (double)time.tv_nsec / 1e9;
-}
-
-/* Waits for the child to stop or to end; SIGCHLD is blocked. Returns false after the deadline. */
-static bool wait_for(pid_t child, int *status, const sigset_t *signals, double deadline)
-{
-    const struct timespec moment = {.tv_nsec = 50000000};
-
-    while (waitpid(child, status, WNOHANG) != child) {
-        if (now() >= deadline)
-            return false;
+    while (waitpid(child, status, WNOHANG) != child && --*moments > 0)
         sigtimedwait(signals, NULL, &moment);
-    }
-    return true;
+    return --*moments > 0;
 }
 
-static int open_of(pid_t child, const char *name)
+static char content[8 << 20]; /* execve(2) takes no more than 6 MB of arguments and environment */
+
+/* Reads a file of /proc/PID into `content`, with a null byte behind it. Returns its size, or -1. */
+static ssize_t read_file(pid_t child, const char *name)
 {
     char path[64];
+    FILE *file;
+    size_t size;
 
     snprintf(path, sizeof path, "/proc/%ld/%s", (long)child, name);
-    return open(path, O_RDONLY | O_CLOEXEC);
+    file = fopen(path, "re");
+    size = file != NULL ? fread(content, 1, sizeof content - 1, file) : 0;
+    content[size] = '\0';
+    return file == NULL || ferror(file) != 0 || fclose(file) != 0 ? -1 : (ssize_t)size;
 }
 
-/* The value in a vector (getauxval(3)) of a program of that word size, 0 if there is none. */
-static uint64_t auxv_get(const unsigned char *auxv, ssize_t size, int bits, uint64_t type)
+/* The value in a vector (getauxval(3)) of a program of that word size; 0 if there is none. */
+static uint64_t auxv_get(ssize_t size, int bits, uint64_t type)
 {
     uint32_t narrow[2];
     uint64_t wide[2];
 
-    for (const unsigned char *at = auxv; at < auxv + size; at += bits / 4) {
-        memcpy(wide, at, sizeof wide);
-        memcpy(narrow, at, sizeof narrow);
+    for (ssize_t at = 0; at < size; at += bits / 4) {
+        memcpy(wide, content + at, sizeof wide);
+        memcpy(narrow, content + at, sizeof narrow);
         if ((bits == 64 ? wide[0] : narrow[0]) == type)
             return bits == 64 ? wide[1] : narrow[1];
     }
     return 0;
-}
-
-static bool read_auxv(struct dry_run *run, pid_t child, int memory)
-{
-    unsigned char auxv[4096] = {0};
-    int fd = open_of(child, "auxv");
-    ssize_t size = read(fd, auxv, sizeof auxv - 2 * sizeof(uint64_t));
-
-    close(fd);
-    /* The size of a program header tells that of the words. */
-    run->bits = auxv_get(auxv, size, 64, AT_PHENT) == sizeof(Elf64_Phdr) ? 64 : 32;
-    run->is_secure = auxv_get(auxv, size, run->bits, AT_SECURE) != 0;
-    return pread(memory, run->command, sizeof run->command - 1,
-                 (off_t)auxv_get(auxv, size, run->bits, AT_EXECFN)) > 0;
 }
 
 /* Go's linker leaves its build information at the start of the data, or a note of type 4 and of the
@@ -110,17 +90,15 @@ static bool looks_like_go(int memory, uint64_t start, uint64_t end, bool is_writ
                         : memmem(data, (size_t)size, &note, sizeof note)) != NULL;
 }
 
-/* What the kernel has mapped: the program, and its loader if it has one. */
-static bool read_maps(struct dry_run *run, pid_t child, int memory)
+/* Of /proc/PID/maps: what the kernel has mapped, the program, and its loader if it has one. */
+static void read_maps(struct dry_run *run, int memory)
 {
-    FILE *maps = fdopen(open_of(child, "maps"), "r");
-    char line[PATH_MAX + 128], mode[5];
     unsigned long long start, end;
+    char mode[5];
 
-    while (maps != NULL && fgets(line, sizeof line, maps) != NULL) {
+    for (char *line = strtok(content, "\n"); line != NULL; line = strtok(NULL, "\n")) {
         const char *path = strchr(line, '/');
 
-        line[strcspn(line, "\n")] = '\0';
         if (path == NULL || sscanf(line, "%llx-%llx %4s", &start, &end, mode) != 3)
             continue;
         if (strcmp(path, run->program) != 0)
@@ -128,87 +106,78 @@ static bool read_maps(struct dry_run *run, pid_t child, int memory)
         else if (looks_like_go(memory, start, end, mode[1] == 'w'))
             run->is_go = true;
     }
-    return maps != NULL && fclose(maps) == 0;
 }
 
-static bool read_environment(struct dry_run *run, pid_t child)
+/* Returns false where something cannot be read. */
+static bool read_process(struct dry_run *run, pid_t child, int memory)
 {
-    FILE *environment = fdopen(open_of(child, "environ"), "r");
-    char *entry = NULL;
-    size_t size = 0;
+    char path[64];
+    ssize_t size = read_file(child, "auxv");
 
-    while (environment != NULL && getdelim(&entry, &size, '\0', environment) > 0) {
+    snprintf(path, sizeof path, "/proc/%ld/exe", (long)child);
+    if (size < 0 || readlink(path, run->program, sizeof run->program - 1) < 0)
+        return false;
+    /* The size of a program header tells that of the words. */
+    run->bits = auxv_get(size, 64, AT_PHENT) == sizeof(Elf64_Phdr) ? 64 : 32;
+    run->is_secure = auxv_get(size, run->bits, AT_SECURE) != 0;
+    if (pread(memory, run->command, sizeof run->command - 1,
+              (off_t)auxv_get(size, run->bits, AT_EXECFN)) < 0 ||
+        read_file(child, "maps") < 0)
+        return false;
+    read_maps(run, memory);
+    size = read_file(child, "environ");
+    for (char *entry = content; entry < content + size; entry += strlen(entry) + 1)
         if (strncmp(entry, "LD_PRELOAD=", 11) == 0) /* of two the loader takes the last */
             run->preload = strdup(entry + 11);
         else if (strncmp(entry, "LD_LIBRARY_PATH=", 16) == 0)
             run->library_path = strdup(entry + 16);
-    }
-    free(entry);
-    return environment != NULL && fclose(environment) == 0;
-}
-
-/* What the program would be: of a multi-call binary, argv[0] or argv[1] selects it. */
-static const char *name_of(const struct dry_run *run, const char *arguments)
-{
-    const char *name = base_name(run->program);
-
-    for (int i = 0; i < 2 && runner_is_multicall(name) && arguments[0] != '\0'; i++) {
-        name = base_name(arguments);
-        arguments += strlen(arguments) + 1;
-    }
-    return name;
+    return size >= 0;
 }
 
 /* The child has called execve(2), and nothing of the program has run. Returns whether it is env. */
-static bool read_state(struct dry_run *run, pid_t child)
+static bool take_exec(struct dry_run *run, pid_t child)
 {
-    char path[64], arguments[2 * PATH_MAX + 2] = "";
-    int memory = open_of(child, "mem"), cmdline = open_of(child, "cmdline");
-    const char *name;
+    char path[64];
+    const char *name = content;
+    int memory;
 
+    snprintf(path, sizeof path, "/proc/%ld/mem", (long)child);
+    memory = open(path, O_RDONLY | O_CLOEXEC);
     *run = (struct dry_run){.result = DRY_RUN_DONE, .runner = run->runner};
-    snprintf(path, sizeof path, "/proc/%ld/exe", (long)child);
-    if (readlink(path, run->program, sizeof run->program - 1) <= 0 ||
-        read(cmdline, arguments, sizeof arguments - 2) < 0 || !read_auxv(run, child, memory) ||
-        !read_maps(run, child, memory) || !read_environment(run, child)) {
-        run->result = cmdline < 0 ? DRY_RUN_UNKNOWN : DRY_RUN_UNREADABLE;
-        run->why = cmdline < 0 ? "/proc is not mounted" : "the program cannot be read";
+    if (!read_process(run, child, memory)) {
+        run->result = errno == ENOENT ? DRY_RUN_UNKNOWN : DRY_RUN_UNREADABLE;
+        run->why = errno == ENOENT ? "/proc is not mounted" : "it cannot be read";
     }
     close(memory);
-    close(cmdline);
-    name = name_of(run, arguments);
+    read_file(child, "cmdline");
+    if (strcmp(base_name(run->program), "busybox") != 0)
+        name = run->program;
+    else if (strcmp(base_name(name), "busybox") ==
+             0) /* argv[0] tells what it would be, or argv[1] */
+        name += strlen(name) + 1;
     if (run->runner == NULL)
-        run->runner = runner_find(name);
+        run->runner = runner_find(base_name(name));
     if (run->runner == NULL)
         run->runner = runner_find(base_name(run->command));
-    return run->result == DRY_RUN_DONE && strcmp(name, "env") == 0;
-}
-
-static void take_end(struct dry_run *run, int status, bool was_traced)
-{
-    if (was_traced && run->result != DRY_RUN_DONE && WIFEXITED(status))
-        *run = (struct dry_run){.result = DRY_RUN_FAILED, .error = WEXITSTATUS(status)};
-    else if (!was_traced || status != 0) { /* else it was env without a command */
-        run->result = DRY_RUN_UNKNOWN;
-        run->why = was_traced ? "env starts no command" : "it cannot be traced here";
-    }
+    return run->result == DRY_RUN_DONE && strcmp(base_name(name), "env") == 0;
 }
 
 /* Returns whether the child has ended. */
 static bool follow(struct dry_run *run, pid_t child, const sigset_t *signals)
 {
-    const double deadline = now() + 1;
+    int moments = 100, status;
     bool is_traced = false;
-    int status;
 
-    while (wait_for(child, &status, signals, deadline)) {
+    while (wait_for(child, &status, signals, &moments)) {
         long signal = WSTOPSIG(status);
 
-        if (!WIFSTOPPED(status)) {
-            take_end(run, status, is_traced);
+        if (!WIFSTOPPED(status) && is_traced && run->result != DRY_RUN_DONE && WIFEXITED(status))
+            *run = (struct dry_run){.result = DRY_RUN_FAILED, .error = WEXITSTATUS(status)};
+        else if (!WIFSTOPPED(status) && status != 0) /* or it was env without a command */
+            run->result = DRY_RUN_UNKNOWN, run->why = "it cannot be traced here";
+        if (!WIFSTOPPED(status))
             return true;
-        }
-        if (status >> 8 == (SIGTRAP | PTRACE_EVENT_EXEC << 8) && !read_state(run, child))
+        if (status >> 8 == (SIGTRAP | PTRACE_EVENT_EXEC << 8) && !take_exec(run, child))
             return false;
         if (!is_traced)
             ptrace(PTRACE_SETOPTIONS, child, 0L, PTRACE_O_TRACEEXEC | PTRACE_O_EXITKILL);
@@ -218,7 +187,7 @@ static bool follow(struct dry_run *run, pid_t child, const sigset_t *signals)
         ptrace(PTRACE_CONT, child, 0L, signal);
     }
     run->result = DRY_RUN_UNKNOWN;
-    run->why = "the dry run took more than a second";
+    run->why = "it does not start within a second";
     return false;
 }
 

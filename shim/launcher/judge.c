@@ -1,66 +1,54 @@
 /* SPDX-License-Identifier: MIT */
 #define _GNU_SOURCE /* ST_NOSUID */
-#include "judge.h"
-
-#include "dry_run.h"
-#include "loader.h"
-#include "runners.h"
+#include "launcher.h"
 #include "say.h"
 
 #include <errno.h>
 #include <linux/capability.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
-#include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <sys/xattr.h>
 #include <unistd.h>
 
 #define TRACE "To protect it, run it traced: noselfconn --trace COMMAND\n"
+#define CANNOT "cannot tell whether this loads the library:"
+#define PRELOAD "cannot preload into"
 #define FORCE "To run it unprotected: noselfconn --force COMMAND"
-static const char reserve_the_port[] = "Reserve the port instead: noselfconn-audit PORT says how.";
+#define RESERVE "Reserve the port instead: noselfconn-audit PORT says how."
+#define INSTALL "Or install the library for it, too: make install-library CC=... BUILD=..."
+#define SECURE "it has more rights than its caller (setuid, setgid, file capabilities), "
 
-__attribute__((format(printf, 4, 5))) static void
-conclude(struct judgement *judgement, int verdict, const char *what_to_do, const char *format, ...)
+static void conclude(struct judgement *judgement, int verdict, const char *what_to_do,
+                     const char *what, const char *name, const char *why)
 {
-    va_list list;
-
     judgement->verdict = verdict;
     judgement->what_to_do = what_to_do;
-    va_start(list, format);
-    vsnprintf(judgement->text, sizeof judgement->text, format, list);
-    va_end(list);
+    snprintf(judgement->text, sizeof judgement->text, "%s %s: %s", what, name, why);
 }
 
 /* execve(2) says ENOENT for a file that is there, too, if its interpreter or loader is not. */
 static void judge_missing(struct judgement *judgement, const char *name)
 {
-    const char *folders = strchr(name, '/') != NULL ? "" : getenv("PATH");
-    char path[PATH_MAX], line[256] = "";
-    FILE *file = NULL;
+    char line[512] = "", why[sizeof line + 32];
+    FILE *file = strchr(name, '/') != NULL ? fopen(name, "re") : NULL;
+    const char *what_to_do = "Install it: 'file' names it.";
 
-    while (file == NULL && folders != NULL && name[0] != '\0') {
-        int length = (int)strcspn(folders, ":");
-
-        snprintf(path, sizeof path, "%.*s%s%s", length, folders, length > 0 ? "/" : "", name);
-        file = fopen(path, "re");
-        folders = folders[length] == ':' ? folders + length + 1 : NULL;
-    }
+    if (file != NULL && fgets(line, sizeof line, file) != NULL && strncmp(line, "#!", 2) != 0)
+        line[0] = '\0';
+    if (line[0] != '\0')
+        what_to_do = strchr(line, '\r') == NULL
+                         ? "Install it, or correct the first line of the script."
+                         : "Its lines end with a carriage return (\\r): remove those.";
+    line[strcspn(line, "\n")] = '\0';
+    snprintf(why, sizeof why, "its %s is missing%s%s", line[0] == '\0' ? "loader" : "interpreter",
+             line[0] == '\0' ? "" : ": ", line);
     if (file == NULL)
-        conclude(judgement, NO, NULL, "command not found: %s", name);
-    else if (fgets(line, sizeof line, file) == NULL || strncmp(line, "#!", 2) != 0)
-        conclude(judgement, NO, "Install it: 'file' names it.",
-                 "cannot run %s: its loader is missing", path);
+        snprintf(judgement->text, sizeof judgement->text, "command not found: %s", name);
     else
-        conclude(judgement, NO,
-                 strchr(line, '\r') == NULL
-                     ? "Install it, or correct the first line of the script."
-                     : "Its lines end with a carriage return (\\r): remove those.",
-                 "cannot run %s: its interpreter is missing: %.*s", path, (int)strcspn(line, "\n"),
-                 line);
+        conclude(judgement, NO, what_to_do, "cannot run", name, why);
 }
 
 static bool may_get_rights(void)
@@ -82,22 +70,11 @@ static bool is_secure(const struct dry_run *run)
             statvfs(run->program, &file_system) == 0 && (file_system.f_flag & ST_NOSUID) == 0);
 }
 
-static const char *what_gives_rights(const char *path)
-{
-    struct stat status = {.st_mode = 0};
-
-    if (stat(path, &status) == 0 && (status.st_mode & (S_ISUID | S_ISGID)) != 0)
-        return (status.st_mode & S_ISUID) != 0 ? "it is setuid" : "it is setgid";
-    if (getxattr(path, "security.capability", NULL, 0) > 0)
-        return "it has file capabilities";
-    return "the kernel runs it in secure-execution mode";
-}
-
 static void judge_by_loader(struct judgement *judgement, const struct launch *launch,
                             const struct dry_run *run)
 {
     static struct loader_answer answer;
-    char preload[PATH_MAX + 32];
+    static char preload[2 * PATH_MAX], words[16384];
     const char *why;
 
     snprintf(preload, sizeof preload, "%s%s", launch->is_installed ? "libnoselfconn.so:" : "",
@@ -105,44 +82,41 @@ static void judge_by_loader(struct judgement *judgement, const struct launch *la
     why = loader_ask(&answer, run->loader, run->program, preload, run->library_path);
     judgement->by_bare_name = launch->is_installed && answer.takes_bare_name;
     memcpy(judgement->sanitizer, answer.sanitizer, PATH_MAX);
+    snprintf(words, sizeof words, "%s, %s, %s:\n%s", "its loader", run->loader,
+             answer.lacks_library ? "does not find a shared library" : "does not load this one",
+             answer.text);
     if (why != NULL)
-        conclude(judgement, CANNOT_TELL, NULL, "%s: %s: %s", run->command, why, run->loader);
+        conclude(judgement, CANNOT_TELL, NULL, CANNOT, run->program, why);
     else if (answer.lacks_library)
-        conclude(judgement, NO, "Install it; without it the program does not run.",
-                 "cannot preload into %s: it lacks a shared library; its loader says:\n%s",
-                 run->program, answer.text);
+        conclude(judgement, NO, "Install it; without it the program does not run.", PRELOAD,
+                 run->program, words);
     else if (answer.takes_path || judgement->by_bare_name)
-        conclude(judgement, YES, NULL, "%s loads the library; what it starts is not checked",
-                 run->command);
+        conclude(judgement, YES, NULL, "loads the library", run->command,
+                 "what it starts is not checked");
     else
-        conclude(judgement, NO,
-                 TRACE "Or install the library for it, too: make install-library CC=... BUILD=...",
-                 "cannot preload into %s: its loader, %s, cannot load %s:\n%s", run->program,
-                 run->loader, launch->library, answer.text);
+        conclude(judgement, NO, TRACE INSTALL, PRELOAD, run->program, words);
 }
 
-static void judge_program(struct judgement *judgement, const struct launch *launch,
-                          const struct dry_run *run)
+static void judge_preload(struct judgement *judgement, const struct launch *launch,
+                          const struct dry_run *run, const char *name)
 {
     const bool is_static = run->loader[0] == '\0';
 
-    if ((run->is_go || is_static) && runner_starts_others(base_name(run->program)))
-        conclude(judgement, CANNOT_TELL, NULL, "%s: it is static, but may start what is not",
-                 run->program);
+    if (run->result != DRY_RUN_DONE)
+        conclude(judgement, CANNOT_TELL, NULL, CANNOT, name, run->why);
+    else if ((run->is_go || is_static) && runner_starts_others(base_name(run->program)))
+        conclude(judgement, CANNOT_TELL, NULL, CANNOT, run->program,
+                 "it may start what is not static");
     else if (run->is_go)
-        conclude(judgement, NO, TRACE FORCE,
-                 "cannot preload into %s: it is a Go program, which calls the kernel without libc",
-                 run->program);
+        conclude(judgement, NO, TRACE FORCE, PRELOAD, run->program,
+                 "it is a Go program, which calls the kernel without libc");
     else if (is_static)
-        conclude(judgement, NO, TRACE FORCE, "cannot preload into %s: it is statically linked",
-                 run->program);
+        conclude(judgement, NO, TRACE FORCE, PRELOAD, run->program, "it is statically linked");
     else if (is_secure(run))
-        conclude(judgement, NO, reserve_the_port,
-                 "cannot preload into %s: %s, so its loader ignores LD_PRELOAD", run->program,
-                 what_gives_rights(run->program));
+        conclude(judgement, NO, RESERVE, PRELOAD, run->program, SECURE "so its loader ignores it");
     else if (run->preload == NULL || strstr(run->preload, launch->library) == NULL)
         conclude(judgement, NO, TRACE "Or put noselfconn after env: env ... noselfconn COMMAND",
-                 "cannot preload into %s: env drops LD_PRELOAD", run->program);
+                 PRELOAD, run->program, "env drops LD_PRELOAD");
     else
         judge_by_loader(judgement, launch, run);
 }
@@ -152,16 +126,15 @@ static void judge_program(struct judgement *judgement, const struct launch *laun
 static void judge_traced(struct judgement *judgement, const struct dry_run *run, const char *name)
 {
     if (run->result == DRY_RUN_UNREADABLE)
-        conclude(judgement, NO, reserve_the_port, "cannot trace %s: it cannot be read", name);
+        conclude(judgement, NO, RESERVE, "cannot trace", name, run->why);
     else if (run->result == DRY_RUN_DONE && is_secure(run) && may_get_rights())
-        conclude(judgement, NO, run->runner != NULL ? run->runner->what_to_do : reserve_the_port,
-                 "cannot trace %s: %s, and traced it would not get those rights", run->program,
-                 what_gives_rights(run->program));
+        conclude(judgement, NO, run->runner != NULL ? run->runner->what_to_do : RESERVE,
+                 "cannot trace", run->program, SECURE "and traced it would not get those rights");
     else if (run->bits == 64 && sizeof(void *) == 4)
-        conclude(judgement, NO, "Build noselfconn for it: make CC=...",
-                 "cannot trace %s: it has 64 bits, and this noselfconn 32", run->program);
+        conclude(judgement, NO, "Build noselfconn for it: make CC=...", "cannot trace",
+                 run->program, "it has 64 bits, and this noselfconn 32");
     else
-        conclude(judgement, YES, NULL, "%s is traced, and all that it starts", name);
+        conclude(judgement, YES, NULL, "can be traced", name, "with all that it starts");
 }
 
 void judge(struct judgement *judgement, const struct launch *launch, char *const *arguments)
@@ -169,23 +142,22 @@ void judge(struct judgement *judgement, const struct launch *launch, char *const
     static struct dry_run run;
     const char *name = arguments[0];
 
-    *judgement = (struct judgement){.status = EXIT_OWN_FAILURE};
+    *judgement = (struct judgement){.verdict = NO, .status = EXIT_OWN_FAILURE};
     dry_run(&run, arguments);
     if (run.runner == NULL)
         run.runner = runner_find(base_name(name));
-    if (run.result == DRY_RUN_FAILED)
+    if (run.result == DRY_RUN_FAILED) {
         judgement->status = run.error == ENOENT ? EXIT_NOT_FOUND : EXIT_NOT_EXECUTABLE;
-    if (judgement->status == EXIT_NOT_FOUND)
-        judge_missing(judgement, name);
-    else if (judgement->status == EXIT_NOT_EXECUTABLE)
-        conclude(judgement, NO, NULL, "cannot run %s: %s", name, strerror(run.error));
-    else if (run.runner != NULL && (!launch->is_traced || run.runner->is_untraceable))
-        conclude(judgement, NO, run.runner->what_to_do, "refused: %s %s", run.runner->name,
+        if (run.error == ENOENT)
+            judge_missing(judgement, name);
+        else
+            conclude(judgement, NO, NULL, "cannot run", name, strerror(run.error));
+    } else if (run.runner != NULL && (!launch->is_traced || run.runner->is_untraceable)) {
+        conclude(judgement, NO, run.runner->what_to_do, "refused:", run.runner->name,
                  run.runner->why);
-    else if (launch->is_traced)
+    } else if (launch->is_traced) {
         judge_traced(judgement, &run, name);
-    else if (run.result != DRY_RUN_DONE)
-        conclude(judgement, CANNOT_TELL, NULL, "%s: %s", name, run.why);
-    else
-        judge_program(judgement, launch, &run);
+    } else {
+        judge_preload(judgement, launch, &run, name);
+    }
 }

@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #define _GNU_SOURCE /* pipe2 */
-#include "loader.h"
-
-#include "preload.h"
+#include "launcher.h"
 
 #include <fcntl.h>
 #include <stdio.h>

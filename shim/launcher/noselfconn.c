@@ -5,14 +5,14 @@
  *     (judge.c) -> the environment, or a tracer -> execvp()
  *
  * Reading order: this file, judge.c, dry_run.c, loader.c. */
-#define _GNU_SOURCE /* memrchr */
-#include "judge.h"
-#include "preload.h"
-#include "prove.h"
+#define _GNU_SOURCE /* memrchr, strdupa */
+#include "launcher.h"
 #include "say.h"
 #include "trace.h"
 
 #include <errno.h>
+#include <getopt.h>
+#include <libgen.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -25,28 +25,21 @@ extern char **environ;
 static const char usage[] =
     "usage: noselfconn [--trace] [--observe] [--log FILE] [--force] [--] COMMAND [ARGUMENT ...]\n"
     "       noselfconn --check [--trace] [COMMAND [ARGUMENT ...]]\n"
-    "       noselfconn --help | --version\n";
+    "       noselfconn --help | --version";
 
 static const char help[] =
-    "\n"
-    "Runs COMMAND with a library in LD_PRELOAD that refuses self-connections of TCP.\n"
-    "Refuses to run a COMMAND that cannot be protected.\n"
-    "\n"
-    "  --trace     trace COMMAND and what it starts instead: for static programs, Go,\n"
-    "              and what else LD_PRELOAD cannot affect\n"
+    "\nRuns COMMAND with a library that refuses self-connections, or says why it cannot.\n\n"
+    "  --trace     trace COMMAND instead, and what it starts: for static programs and Go\n"
     "  --observe   let self-connections stand; of use with --log\n"
     "  --log FILE  append a line for each self-connection to FILE, or to stderr\n"
     "  --force     run COMMAND even if it cannot be protected, with a warning\n"
-    "  --check     say whether COMMAND can be protected, and do not run it; without\n"
-    "              COMMAND, have a real self-connection refused\n"
-    "\n"
-    "Exit status: that of COMMAND; 1 if --check cannot tell; 125 if noselfconn failed, or\n"
-    "COMMAND cannot be protected; 126 if COMMAND cannot be run; 127 if it was not found.\n";
+    "  --check     only say whether COMMAND can be protected; without COMMAND, see a\n"
+    "              real self-connection refused\n";
 
-struct options {
+static struct {
     bool check, force, observe, trace;
     const char *log;
-};
+} options;
 
 /* In a checkout the library is beside this program; else it is where it was configured to be. */
 static void find_library(struct launch *launch)
@@ -70,78 +63,64 @@ static void find_library(struct launch *launch)
              "the loader cannot preload a path with white space, ':' or '$': %s", launch->library);
 }
 
-/* Returns an absolute path of a log that can be written: the library drops its lines in silence. */
+/* Returns the log by an absolute path. The library would drop its lines in silence where it cannot
+ * be written. */
 static const char *find_log(const char *log)
 {
     static char path[2 * PATH_MAX];
     struct stat status;
-    size_t length;
 
     if (strcmp(log, "stderr") == 0)
         return log;
-    if (log[0] == '\0')
-        fail(EXIT_OWN_FAILURE, usage, "--log needs a file");
     if (log[0] != '/' && getcwd(path, PATH_MAX) != NULL)
         strcat(path, "/");
-    length = strlen(path);
-    if (length + strlen(log) < sizeof path) {
-        strcat(path, log);
-        if (stat(path, &status) == 0 && !S_ISDIR(status.st_mode) && access(path, W_OK) == 0)
-            return path;
-        length = (size_t)(strrchr(path, '/') - path) + 1;
-        if (errno == ENOENT && access(strndupa(path, length), W_OK) == 0)
-            return path;
-    }
-    fail(EXIT_OWN_FAILURE, "Name a file in a folder that exists, and that you may write.",
-         "the log cannot be written: %s", log);
+    snprintf(path + strlen(path), PATH_MAX, "%s", log);
+    if (stat(path, &status) == 0 ? S_ISDIR(status.st_mode) || access(path, W_OK) != 0
+                                 : access(dirname(strdupa(path)), W_OK) != 0)
+        fail(EXIT_OWN_FAILURE, "Name a file in a folder that exists, and that you may write.",
+             "the log cannot be written: %s", log);
+    return path;
 }
 
-/* Returns the arguments that are left: the command. */
-static char **read_options(struct options *options, char **arguments)
+static void read_options(int argc, char **argv)
 {
-    for (; *arguments != NULL && (*arguments)[0] == '-'; arguments++) {
-        const char *option = *arguments;
+    static const struct option known[] = {{"check", no_argument, NULL, 'c'},
+                                          {"force", no_argument, NULL, 'f'},
+                                          {"observe", no_argument, NULL, 'o'},
+                                          {"trace", no_argument, NULL, 't'},
+                                          {"help", no_argument, NULL, 'h'},
+                                          {"version", no_argument, NULL, 'v'},
+                                          {"log", required_argument, NULL, 'l'},
+                                          {PROVE_OPTION, no_argument, NULL, 'p'},
+                                          {NULL, 0, NULL, 0}};
+    int option;
 
-        if (strcmp(option, "--") == 0)
-            return arguments + 1;
-        if (strcmp(option, "--help") == 0 || strcmp(option, "-h") == 0) {
-            printf("%s%s", usage, help);
-            exit(flush_stdout());
-        } else if (strcmp(option, "--version") == 0) {
-            printf("noselfconn %s\n", VERSION);
-            exit(flush_stdout());
-        } else if (strcmp(option, PROVE_OPTION) == 0) {
-            exit(prove_as_child());
-        } else if (strcmp(option, "--force") == 0) {
-            options->force = true;
-        } else if (strcmp(option, "--check") == 0) {
-            options->check = true;
-        } else if (strcmp(option, "--observe") == 0) {
-            options->observe = true;
-        } else if (strcmp(option, "--trace") == 0) {
-            options->trace = true;
-        } else if (strcmp(option, "--log") == 0 && arguments[1] != NULL) {
-            options->log = find_log(*++arguments);
-        } else if (strncmp(option, "--log=", 6) == 0) {
-            options->log = find_log(option + 6);
-        } else {
-            fail(EXIT_OWN_FAILURE, usage, "%s: %s",
-                 strcmp(option, "--log") == 0 ? "missing file" : "unknown option", option);
+    opterr = 0;
+    while (argc > 0 && (option = getopt_long(argc, argv, "+h", known, NULL)) != -1)
+        switch (option) {
+        case 'c': options.check = true; break;
+        case 'f': options.force = true; break;
+        case 'o': options.observe = true; break;
+        case 't': options.trace = true; break;
+        case 'l': options.log = find_log(optarg); break;
+        case 'p': exit(prove_as_child());
+        case 'h': printf("%s\n%s", usage, help); exit(flush_stdout());
+        case 'v': printf("noselfconn %s\n", VERSION); exit(flush_stdout());
+        default:
+            fail(EXIT_OWN_FAILURE, usage, "unknown or incomplete option: %s", argv[optind - 1]);
         }
-    }
-    return arguments;
 }
 
 static int check_itself(const struct launch *launch)
 {
     static struct judgement judgement;
     char *const self[] = {(char *)"/proc/self/exe", NULL};
-    int status = prove(launch->is_traced);
 
-    if (status != 0 || launch->is_traced)
-        return status;
-    printf("library: %s\n", launch->library);
-    judge(&judgement, launch, self);
+    prove(launch->is_traced);
+    if (!launch->is_traced) {
+        printf("library: %s\n", launch->library);
+        judge(&judgement, launch, self);
+    }
     if (launch->is_installed && !judgement.by_bare_name)
         printf("The loader does not find it as libnoselfconn.so. To have it do so:\n"
                "  echo '%.*s' | sudo tee /etc/ld.so.conf.d/noselfconn.conf && sudo ldconfig\n",
@@ -150,20 +129,21 @@ static int check_itself(const struct launch *launch)
 }
 
 /* Returns only where the command may run. */
-static void act_on(const struct judgement *judgement, const struct options *options)
+static void act_on(const struct judgement *judgement)
 {
+    if (judgement->verdict == YES && options.check)
+        exit(printf("%s\n", judgement->text) < 0 ? EXIT_OWN_FAILURE : flush_stdout());
+    if (judgement->verdict == NO &&
+        (options.check || !options.force || judgement->status != EXIT_OWN_FAILURE))
+        fail(judgement->status, judgement->what_to_do, "%s", judgement->text);
     if (judgement->verdict == CANNOT_TELL)
-        say("cannot tell whether this is protected: %s", judgement->text);
+        say("%s", judgement->text);
+    if (judgement->verdict == CANNOT_TELL && options.check)
+        exit(EXIT_CANNOT_TELL);
     if (judgement->verdict == NO) {
-        if (options->check || !options->force || judgement->status != EXIT_OWN_FAILURE)
-            fail(judgement->status, judgement->what_to_do, "%s", judgement->text);
         say("%s\n%s", judgement->text, judgement->what_to_do);
         say("warning: running it UNPROTECTED, as --force asks");
     }
-    if (options->check && judgement->verdict == YES)
-        printf("%s\n", judgement->text);
-    if (options->check)
-        exit(judgement->verdict == YES ? flush_stdout() : EXIT_CANNOT_TELL);
 }
 
 /* The list of the variables is a new one: the caller's stays as it is. */
@@ -185,10 +165,11 @@ int main(int argc, char **argv)
 {
     static struct judgement judgement;
     static struct launch launch;
-    struct options options = {.check = false};
-    char **arguments = read_options(&options, argv + (argc > 0)), **callers = environ;
-    int error;
+    char **arguments, **callers = environ;
+    void (*child_signal)(int);
 
+    read_options(argc, argv);
+    arguments = argv + (argc > 0 ? optind : 0);
     launch.is_traced = options.trace;
     copy_environment();
     if (options.observe)
@@ -199,9 +180,9 @@ int main(int argc, char **argv)
         find_library(&launch);
         preload_set(launch.library, "");
     }
-    /* A child can only be waited for where this signal is not ignored. The command gets it back as
-     * the caller had it; setting it also discards one that is pending. */
-    void (*child_signal)(int) = signal(SIGCHLD, SIG_DFL);
+    /* A child can only be waited for where this signal is not ignored. To set it discards a pending
+     * one, too. */
+    child_signal = signal(SIGCHLD, SIG_DFL);
     if (*arguments == NULL && options.check)
         return check_itself(&launch);
     if (*arguments == NULL)
@@ -211,7 +192,7 @@ int main(int argc, char **argv)
         judgement.what_to_do = trace_begin(environ, judgement.text, sizeof judgement.text);
         judgement.verdict = judgement.what_to_do == NULL ? YES : NO;
     }
-    act_on(&judgement, &options);
+    act_on(&judgement);
     if (options.trace) /* the tracer has the settings, and the command the caller's environment */
         environ = callers;
     else
@@ -219,7 +200,6 @@ int main(int argc, char **argv)
                     judgement.sanitizer);
     signal(SIGCHLD, child_signal);
     execvp(arguments[0], arguments);
-    error = errno;
-    fail(error == ENOENT ? EXIT_NOT_FOUND : EXIT_NOT_EXECUTABLE, NULL, "cannot run %s: %s",
-         arguments[0], strerror(error));
+    fail(errno == ENOENT ? EXIT_NOT_FOUND : EXIT_NOT_EXECUTABLE, NULL, "cannot run %s: %s",
+         arguments[0], strerror(errno));
 }

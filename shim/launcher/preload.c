@@ -1,10 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #define _GNU_SOURCE /* memrchr */
-#include "preload.h"
-
+#include "launcher.h"
 #include "say.h"
 
-#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 

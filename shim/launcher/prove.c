@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #define _GNU_SOURCE
-#include "prove.h"
-
+#include "launcher.h"
 #include "say.h"
 #include "trace.h"
 
@@ -62,7 +61,7 @@ static int run_child(void)
     pid_t child = fork();
 
     if (child == 0) {
-        execl("/proc/self/exe", "noselfconn", PROVE_OPTION, (char *)NULL);
+        execl("/proc/self/exe", "noselfconn", "--" PROVE_OPTION, (char *)NULL);
         _exit(CHILD_NOT_STARTED);
     }
     if (child > 0)
@@ -70,17 +69,18 @@ static int run_child(void)
     return WIFEXITED(status) ? WEXITSTATUS(status) : CHILD_NOT_STARTED;
 }
 
-int prove(bool is_traced)
+void prove(bool is_traced)
 {
     const char *guard = is_traced ? "the tracer" : "the library", *mode = getenv("NOSELFCONN_MODE");
-    const char *what_to_do;
+    const char *what_to_do = NULL;
     char why[512];
     int outcome = connect_to_itself(raw_connect);
 
     if (outcome != 0)
         fail(EXIT_CANNOT_TELL, NULL, "cannot tell: cannot self-connect on 127.0.0.1 without %s: %s",
              guard, strerror(outcome));
-    what_to_do = is_traced ? trace_begin(environ, why, sizeof why) : NULL;
+    if (is_traced)
+        what_to_do = trace_begin(environ, why, sizeof why);
     if (what_to_do != NULL)
         fail(EXIT_OWN_FAILURE, what_to_do, "%s", why);
     outcome = is_traced ? prove_as_child() : run_child();
@@ -88,12 +88,8 @@ int prove(bool is_traced)
         fail(EXIT_OWN_FAILURE, "NOSELFCONN_MODE=observe and off let self-connections stand.",
              "NOT PROTECTED: with %s a self-connection was made (NOSELFCONN_MODE is '%s')", guard,
              mode != NULL ? mode : "");
-    if (outcome == CHILD_NOT_STARTED)
-        fail(EXIT_CANNOT_TELL, "Is /proc mounted?", "cannot tell: cannot start %s once more",
-             "this program");
     if (outcome != ECONNREFUSED)
-        fail(EXIT_CANNOT_TELL, NULL, "cannot tell: unexpected error under %s: %s", guard,
-             strerror(outcome));
+        fail(EXIT_CANNOT_TELL, NULL, "cannot tell: unexpected error with %s: %s", guard,
+             outcome == CHILD_NOT_STARTED ? "this program cannot be started" : strerror(outcome));
     printf("works: a real self-connection was refused (it succeeds without %s)\n", guard);
-    return flush_stdout();
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "runners.h"
+#include "launcher.h"
 
 #include <stddef.h>
 #include <string.h>
@@ -57,19 +57,13 @@ const char *base_name(const char *path)
     return slash != NULL ? slash + 1 : path;
 }
 
-bool runner_is_multicall(const char *name)
-{
-    return strcmp(name, "busybox") == 0 || strcmp(name, "toybox") == 0 ||
-           strcmp(name, "coreutils") == 0;
-}
-
 bool runner_starts_others(const char *name)
 {
-    static const char *const names[] = {"gosu", "su-exec", "tini", "tini-static", "dumb-init"};
+    static const char *const names[] = {"busybox", "gosu",        "su-exec",
+                                        "tini",    "tini-static", "dumb-init"};
 
     for (size_t i = 0; i < sizeof names / sizeof *names; i++)
         if (strcmp(name, names[i]) == 0)
             return true;
-    return runner_is_multicall(name) ||
-           (strncmp(name, "ld", 2) == 0 && strstr(name, ".so") != NULL); /* a loader, by hand */
+    return strncmp(name, "ld", 2) == 0 && strstr(name, ".so") != NULL; /* a loader, by hand */
 }
