@@ -150,16 +150,23 @@ static bool take_exec(struct dry_run *run, pid_t child)
     }
     close(memory);
     read_file(child, "cmdline");
+    snprintf(run->argument, sizeof run->argument, "%s", content + strlen(content) + 1);
     if (strcmp(base_name(run->program), "busybox") != 0)
         name = run->program;
     else if (strcmp(base_name(name), "busybox") ==
              0) /* argv[0] tells what it would be, or argv[1] */
-        name += strlen(name) + 1;
+        name = run->argument;
     if (run->runner == NULL)
         run->runner = runner_find(base_name(name));
     if (run->runner == NULL)
         run->runner = runner_find(base_name(run->command));
     return run->result == DRY_RUN_DONE && strcmp(base_name(name), "env") == 0;
+}
+
+static void give_up(struct dry_run *run, const char *why)
+{
+    run->result = DRY_RUN_UNKNOWN;
+    run->why = why;
 }
 
 /* Returns whether the child has ended. */
@@ -174,7 +181,7 @@ static bool follow(struct dry_run *run, pid_t child, const sigset_t *signals)
         if (!WIFSTOPPED(status) && is_traced && run->result != DRY_RUN_DONE && WIFEXITED(status))
             *run = (struct dry_run){.result = DRY_RUN_FAILED, .error = WEXITSTATUS(status)};
         else if (!WIFSTOPPED(status) && status != 0) /* or it was env without a command */
-            run->result = DRY_RUN_UNKNOWN, run->why = "it cannot be traced here";
+            give_up(run, is_traced ? "it starts no command" : "it cannot be traced here");
         if (!WIFSTOPPED(status))
             return true;
         if (status >> 8 == (SIGTRAP | PTRACE_EVENT_EXEC << 8) && !take_exec(run, child))
@@ -186,8 +193,7 @@ static bool follow(struct dry_run *run, pid_t child, const sigset_t *signals)
         is_traced = true;
         ptrace(PTRACE_CONT, child, 0L, signal);
     }
-    run->result = DRY_RUN_UNKNOWN;
-    run->why = "it does not start within a second";
+    give_up(run, "it does not start within a second");
     return false;
 }
 

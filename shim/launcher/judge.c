@@ -3,6 +3,7 @@
 #include "launcher.h"
 #include "say.h"
 
+#include <elf.h>
 #include <errno.h>
 #include <linux/capability.h>
 #include <stdio.h>
@@ -29,26 +30,43 @@ static void conclude(struct judgement *judgement, int verdict, const char *what_
     snprintf(judgement->text, sizeof judgement->text, "%s %s: %s", what, name, why);
 }
 
+static void agree(struct judgement *judgement, const char *name, const char *words)
+{
+    judgement->verdict = YES;
+    snprintf(judgement->text, sizeof judgement->text, "%s %s", name, words);
+}
+
+/* The first line of a file that was named by its path; NULL if there is none. */
+static char *first_line(const char *path)
+{
+    static char line[512];
+    FILE *file = strchr(path, '/') != NULL ? fopen(path, "re") : NULL;
+
+    if (file == NULL || fgets(line, sizeof line, file) == NULL)
+        return file != NULL ? strcpy(line, "") : NULL;
+    line[strcspn(line, "\n")] = '\0';
+    return line;
+}
+
 /* execve(2) says ENOENT for a file that is there, too, if its interpreter or loader is not. */
 static void judge_missing(struct judgement *judgement, const char *name)
 {
-    char line[512] = "", why[sizeof line + 32];
-    FILE *file = strchr(name, '/') != NULL ? fopen(name, "re") : NULL;
-    const char *what_to_do = "Install it: 'file' names it.";
+    const char *line = first_line(name);
+    char why[600];
 
-    if (file != NULL && fgets(line, sizeof line, file) != NULL && strncmp(line, "#!", 2) != 0)
-        line[0] = '\0';
-    if (line[0] != '\0')
-        what_to_do = strchr(line, '\r') == NULL
-                         ? "Install it, or correct the first line of the script."
-                         : "Its lines end with a carriage return (\\r): remove those.";
-    line[strcspn(line, "\n")] = '\0';
-    snprintf(why, sizeof why, "its %s is missing%s%s", line[0] == '\0' ? "loader" : "interpreter",
-             line[0] == '\0' ? "" : ": ", line);
-    if (file == NULL)
+    if (line == NULL) {
         snprintf(judgement->text, sizeof judgement->text, "command not found: %s", name);
-    else
-        conclude(judgement, NO, what_to_do, "cannot run", name, why);
+    } else if (strncmp(line, "#!", 2) != 0) {
+        conclude(judgement, NO, "Install it: 'file' names it.", "cannot run", name,
+                 "its loader is missing");
+    } else {
+        snprintf(why, sizeof why, "its interpreter is missing: %s", line);
+        conclude(judgement, NO,
+                 strchr(line, '\r') == NULL
+                     ? "Install it, or correct the first line of the script."
+                     : "Its lines end with a carriage return (\\r): remove those.",
+                 "cannot run", name, why);
+    }
 }
 
 static bool may_get_rights(void)
@@ -91,8 +109,7 @@ static void judge_by_loader(struct judgement *judgement, const struct launch *la
         conclude(judgement, NO, "Install it; without it the program does not run.", PRELOAD,
                  run->program, words);
     else if (answer.takes_path || judgement->by_bare_name)
-        conclude(judgement, YES, NULL, "loads the library", run->command,
-                 "what it starts is not checked");
+        agree(judgement, run->command, "loads the library; what it starts is not checked");
     else
         conclude(judgement, NO, TRACE INSTALL, PRELOAD, run->program, words);
 }
@@ -134,7 +151,7 @@ static void judge_traced(struct judgement *judgement, const struct dry_run *run,
         conclude(judgement, NO, "Build noselfconn for it: make CC=...", "cannot trace",
                  run->program, "it has 64 bits, and this noselfconn 32");
     else
-        conclude(judgement, YES, NULL, "can be traced", name, "with all that it starts");
+        agree(judgement, name, "can be traced, with all that it starts");
 }
 
 void judge(struct judgement *judgement, const struct launch *launch, char *const *arguments)
@@ -146,6 +163,11 @@ void judge(struct judgement *judgement, const struct launch *launch, char *const
     dry_run(&run, arguments);
     if (run.runner == NULL)
         run.runner = runner_find(base_name(name));
+    /* execvp(3) hands what the kernel does not take to the shell, foreign programs too. */
+    if (strcmp(run.command, "/bin/sh") == 0 &&
+        strcmp(base_name(run.argument), base_name(name)) == 0 && first_line(run.argument) != NULL &&
+        strncmp(first_line(run.argument), ELFMAG, SELFMAG) == 0)
+        run = (struct dry_run){.result = DRY_RUN_FAILED, .error = ENOEXEC};
     if (run.result == DRY_RUN_FAILED) {
         judgement->status = run.error == ENOENT ? EXIT_NOT_FOUND : EXIT_NOT_EXECUTABLE;
         if (run.error == ENOENT)
@@ -153,7 +175,7 @@ void judge(struct judgement *judgement, const struct launch *launch, char *const
         else
             conclude(judgement, NO, NULL, "cannot run", name, strerror(run.error));
     } else if (run.runner != NULL && (!launch->is_traced || run.runner->is_untraceable)) {
-        conclude(judgement, NO, run.runner->what_to_do, "refused:", run.runner->name,
+        conclude(judgement, NO, run.runner->what_to_do, "refused", run.runner->name,
                  run.runner->why);
     } else if (launch->is_traced) {
         judge_traced(judgement, &run, name);

@@ -4,12 +4,12 @@
 #include <stddef.h>
 #include <string.h>
 
-#define EMPTIES "starts its command with another environment"
-#define ROOT "changes the root, where the library may be missing"
-#define MANAGER "has the service manager start its command"
-#define DAEMON "has a daemon start its command"
-#define REMOTE "runs its command on another host"
-#define SERVER "has its server start commands"
+#define EMPTIES "it starts its command with another environment"
+#define ROOT "it changes the root, where the library may be missing"
+#define MANAGER "it has the service manager start its command"
+#define DAEMON "it has a daemon start its command"
+#define REMOTE "it runs its command on another host"
+#define SERVER "it has its server start commands"
 #define AFTER "Put noselfconn after it: "
 #define INSIDE "Install noselfconn there, and put it after: "
 
@@ -20,7 +20,7 @@ static const struct runner runners[] = {
     {"pkexec", false, EMPTIES, AFTER "pkexec noselfconn COMMAND"},
     {"su", false, EMPTIES, AFTER "su - USER -c 'noselfconn COMMAND'"},
     {"tox", false, EMPTIES, "To protect it, run it traced: noselfconn --trace tox"},
-    {"mptcpize", false, "replaces LD_PRELOAD", AFTER "mptcpize run noselfconn COMMAND"},
+    {"mptcpize", false, "it replaces LD_PRELOAD", AFTER "mptcpize run noselfconn COMMAND"},
     {"chroot", false, ROOT, INSIDE "chroot FOLDER noselfconn COMMAND"},
     {"schroot", false, ROOT, INSIDE "schroot -c NAME -- noselfconn COMMAND"},
     {"bwrap", false, ROOT, INSIDE "bwrap ... noselfconn COMMAND"},
