@@ -36,6 +36,7 @@ struct dry_run {
     const struct runner *runner;  /* the first one that was met, or NULL */
     char command[PATH_MAX];       /* what was given to execve(2): a program or a script */
     char program[PATH_MAX];       /* what the kernel runs in the end */
+    char argument[PATH_MAX];      /* argv[1] of that */
     char loader[PATH_MAX];        /* empty: there is none */
     int bits;                     /* 32 or 64 */
     bool is_secure, is_go;        /* AT_SECURE (getauxval(3)): the loader ignores LD_PRELOAD */
