@@ -130,7 +130,8 @@ static void judge_preload(struct judgement *judgement, const struct launch *laun
     else if (is_static)
         conclude(judgement, NO, TRACE FORCE, PRELOAD, run->program, "it is statically linked");
     else if (is_secure(run))
-        conclude(judgement, NO, RESERVE, PRELOAD, run->program, SECURE "so its loader ignores it");
+        conclude(judgement, NO, RESERVE, PRELOAD, run->program,
+                 SECURE "so its loader ignores LD_PRELOAD");
     else if (run->preload == NULL || strstr(run->preload, launch->library) == NULL)
         conclude(judgement, NO, TRACE "Or put noselfconn after env: env ... noselfconn COMMAND",
                  PRELOAD, run->program, "env drops LD_PRELOAD");
