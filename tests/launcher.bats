@@ -324,9 +324,10 @@ shared_checkout() {
 @test "a command that the kernel does not run after all is 126, one that is gone 127" {
     local error status words
     while read -r status error words; do
-        run -"$status" --separate-stderr strace -qq -o /dev/null -P /usr/bin/true -e inject=execve:error="$error" "$launcher" true
+        run -"$status" --separate-stderr strace -qq -o /dev/null -e inject=execve:error="$error":when=1+ "$root/build/noselfconn" true
         assert_equal "$output|$stderr" "|noselfconn: cannot run true: $words"
     done <<'END'
+127 ENOENT No such file or directory
 126 EACCES Permission denied
 126 E2BIG Argument list too long
 END

@@ -145,8 +145,10 @@ static bool take_exec(struct dry_run *run, pid_t child)
     memory = open(path, O_RDONLY | O_CLOEXEC);
     *run = (struct dry_run){.result = DRY_RUN_DONE, .runner = run->runner};
     if (!read_process(run, child, memory)) {
-        run->result = errno == ENOENT ? DRY_RUN_UNKNOWN : DRY_RUN_UNREADABLE;
-        run->why = errno == ENOENT ? "/proc is not mounted" : "it cannot be read";
+        bool is_forbidden = errno == EACCES || errno == EPERM;
+
+        run->result = is_forbidden ? DRY_RUN_UNREADABLE : DRY_RUN_UNKNOWN;
+        run->why = is_forbidden ? "it cannot be read" : "/proc cannot be read";
     }
     close(memory);
     read_file(child, "cmdline");

@@ -74,9 +74,9 @@ static const char *find_log(const char *log)
         return log;
     if (log[0] != '/' && getcwd(path, PATH_MAX) != NULL)
         strcat(path, "/");
-    snprintf(path + strlen(path), PATH_MAX, "%s", log);
+    snprintf(path + strlen(path), PATH_MAX + 1, "%s", log);
     if (stat(path, &status) == 0 ? S_ISDIR(status.st_mode) || access(path, W_OK) != 0
-                                 : access(dirname(strdupa(path)), W_OK) != 0)
+                                 : errno != ENOENT || access(dirname(strdupa(path)), W_OK) != 0)
         fail(EXIT_OWN_FAILURE, "Name a file in a folder that exists, and that you may write.",
              "the log cannot be written: %s", log);
     return path;
