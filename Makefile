@@ -33,7 +33,8 @@ LIBRARY_CFLAGS = $(COMMON_CFLAGS) -fPIC -fvisibility=hidden -fexceptions -fno-st
 	-Wl,-z,now -Wl,-z,noseparate-code -Wl,--hash-style=gnu -U_TIME_BITS -U_FILE_OFFSET_BITS
 LIBRARY_SOURCES := $(wildcard shim/library/*.c)
 HARDENING =
-LAUNCHER_CFLAGS = $(COMMON_CFLAGS) $(HARDENING) -DVERSION='"$(VERSION)"'
+LAUNCHER_CFLAGS = $(COMMON_CFLAGS) $(HARDENING) -DVERSION='"$(VERSION)"' \
+	-DINSTALLED_LIBRARY='"$(LIBDIR)/libnoselfconn.so"'
 # With all of the library that decides: what it learns, the tracer knows.
 LAUNCHER_SOURCES := $(wildcard shim/launcher/*.c) \
 	$(addprefix shim/library/,endpoint.c guard.c report.c settings.c)
@@ -61,15 +62,20 @@ DOCUMENTED = $(MANDIR)/man1/noselfconn.1 $(MANDIR)/man1/noselfconn-audit.1 \
 	$(ZSHDIR)/_noselfconn
 INSTALLED = $(LIBDIR)/libnoselfconn.so $(BINDIR)/noselfconn $(BINDIR)/noselfconn-audit $(DOCUMENTED)
 
+# A user can go on in a checkout from which root has installed: what is not built yet, or not for this
+# LIBDIR, is built elsewhere. $(1): what has to be built; $(2): what copies it.
+QUIETLY = $(MAKE) --silent --no-print-directory
+WITH_BUILD = @if $(QUIETLY) --question $(1:%=$(BUILD)/%) $(3); then $(QUIETLY) $(2); else \
+	trap 'rm -rf "$$build"' EXIT && build=$$(mktemp -d) && \
+	$(QUIETLY) BUILD="$$build" $(1:%="$$build"/%) $(2); fi
+
+.PHONY: copy-all copy-library
 .PHONY: install
-install: install-library ## install it: PREFIX, LIBDIR, BINDIR, MANDIR, BASHDIR, ZSHDIR, DESTDIR
-	@mkdir -p $(BUILD)/installed
-	$(CC) $(LAUNCHER_CFLAGS) -DINSTALLED_LIBRARY='"$(LIBDIR)/libnoselfconn.so"' \
-		-o $(BUILD)/installed/noselfconn $(LAUNCHER_SOURCES) $(INSTRUMENT)
-	sed 's|sed -n .* "$$(dirname .*Makefile"$$|echo $(VERSION)|' scripts/noselfconn-audit \
-		>$(BUILD)/installed/noselfconn-audit
-	@$(PUT) 755 $(BUILD)/installed/noselfconn $(DESTDIR)$(BINDIR)/noselfconn
-	@$(PUT) 755 $(BUILD)/installed/noselfconn-audit $(DESTDIR)$(BINDIR)/noselfconn-audit
+install: ## install it: PREFIX, LIBDIR, BINDIR, MANDIR, BASHDIR, ZSHDIR, DESTDIR
+	$(call WITH_BUILD,libnoselfconn.so noselfconn,copy-all,&& grep -qF '$(LIBDIR)/libnoselfconn.so' $(BUILD)/noselfconn)
+copy-all: copy-library
+	@$(PUT) 755 $(BUILD)/noselfconn $(DESTDIR)$(BINDIR)/noselfconn
+	@$(PUT) 755 scripts/noselfconn-audit $(DESTDIR)$(BINDIR)/noselfconn-audit
 	@$(PUT) 644 scripts/noselfconn.1 $(DESTDIR)$(MANDIR)/man1/noselfconn.1
 	@$(PUT) 644 scripts/noselfconn-audit.1 $(DESTDIR)$(MANDIR)/man1/noselfconn-audit.1
 	@$(PUT) 644 scripts/libnoselfconn.7 $(DESTDIR)$(MANDIR)/man7/libnoselfconn.7
@@ -78,7 +84,9 @@ install: install-library ## install it: PREFIX, LIBDIR, BINDIR, MANDIR, BASHDIR,
 	@$(PUT) 644 scripts/completion.zsh $(DESTDIR)$(ZSHDIR)/_noselfconn
 
 .PHONY: install-library
-install-library: $(BUILD)/libnoselfconn.so ## install the library alone, of another word size, say
+install-library: ## install the library alone, of another word size, say
+	$(call WITH_BUILD,libnoselfconn.so,copy-library)
+copy-library:
 	@$(PUT) 644 $(BUILD)/libnoselfconn.so $(DESTDIR)$(LIBDIR)/libnoselfconn.so
 	$(if $(DESTDIR),,$(LDCONFIG))
 

@@ -62,7 +62,8 @@ $copy/build/noselfconn"
     run -0 "$copy/scripts/noselfconn-audit" --version
     assert_output "noselfconn-audit $version"
     run grep -rhF "$version" "$root/shim" "$root/scripts" "$root/Makefile"
-    assert_equal "$(sort <<<"$output")" "* Sat Nov 21 2026 libnoselfconn authors <libnoselfconn@noselfconn.invalid> - $version-1
+    assert_equal "$(sort <<<"$output")" "    echo $version # the Makefile's (build.bats)
+* Sat Nov 21 2026 libnoselfconn authors <libnoselfconn@noselfconn.invalid> - $version-1
 VERSION = $version
 Version:        $version"
 }
@@ -98,12 +99,34 @@ Version:        $version"
 755 usr/bin/noselfconn
 755 usr/bin/noselfconn-audit'
     run -125 "$stage/usr/bin/noselfconn" true
-    assert_line 'noselfconn: the library is missing: /usr/lib64/libnoselfconn.so'
+    assert_line "noselfconn: the library is missing: $stage/usr/bin/libnoselfconn.so, /usr/lib64/libnoselfconn.so"
     run -0 "$stage/usr/bin/noselfconn-audit" --version
     assert_output "noselfconn-audit $(sed -n 's/^VERSION = //p' "$copy/Makefile")"
     make -C "$copy" --silent uninstall DESTDIR="$stage" PREFIX=/usr LIBDIR=/usr/lib64
     run find "$stage" -type f
     assert_output ''
+}
+
+@test "make install writes nothing in the checkout, built or not" {
+    local before
+    chmod -R a-w "$copy"
+    before=$(find "$copy" | sort)
+    run -0 make -C "$copy" --silent install PREFIX="$BATS_TEST_TMPDIR/new" LDCONFIG=:
+    assert_equal "$(find "$copy" | sort)" "$before"
+    chmod -R u+w "$copy"
+    make -C "$copy" --silent
+    before=$(find "$copy" -printf '%p %T@\n' | sort)
+    run -0 make -C "$copy" install DESTDIR="$BATS_TEST_TMPDIR/default"
+    refute_output --partial ' -o '
+    run -0 make -C "$copy" --silent install PREFIX="$BATS_TEST_TMPDIR/other" LDCONFIG=:
+    assert_equal "$(find "$copy" -printf '%p %T@\n' | sort)" "$before"
+    # Each finds the library of its prefix, from the folder that was configured.
+    local prefix
+    for prefix in new other; do
+        run -0 "$BATS_TEST_TMPDIR/$prefix/bin/noselfconn" printenv LD_PRELOAD
+        assert_output --regexp "^$BATS_TEST_TMPDIR/$prefix/lib/.*libnoselfconn\.so$"
+    done
+    cmp "$copy/build/noselfconn" "$BATS_TEST_TMPDIR/default/usr/local/bin/noselfconn"
 }
 
 @test "where the loader looks for libraries, the bare name is enough" {
@@ -187,7 +210,7 @@ without_the_library() { # WHEN TEXT: on standard output; the loader's cache is t
     run -0 make -C "$copy" help
     while read -r target; do
         case $target in
-        test-programs | bare | 'tsan asan') ;; # parts of others
+        test-programs | bare | 'tsan asan' | 'copy-all copy-library') ;; # parts of others
         *) assert_line --regexp "^$target " ;;
         esac
     done < <(sed -n 's/^\.PHONY: //p' "$copy/Makefile")

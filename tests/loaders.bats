@@ -1,15 +1,19 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: MIT
 # How the launcher asks a program's loader what it would load, and what it makes of the answer. The loaders
-# here are scripts: each belongs to root, at least in a user namespace.
+# here run a script: each belongs to root, at least in a user namespace.
 
 load helpers
 
 launcher=$root/build/noselfconn
 
 setup() {
-    echo 'int main(void) { return 0; }' >"$BATS_TEST_TMPDIR/main.c"
-    gcc -o "$BATS_TEST_TMPDIR/program" "$BATS_TEST_TMPDIR/main.c" -Wl,--dynamic-linker="$BATS_TEST_TMPDIR/loader"
+    cd "$BATS_TEST_TMPDIR"
+    echo 'int main(void) { return 0; }' >main.c
+    gcc -o program main.c -Wl,--dynamic-linker="$PWD/loader"
+    printf '%s\n' '#include <unistd.h>' \
+        "int main(int c, char **v) { (void)c; execv(\"$PWD/script\", v); return 127; }" >loader.c
+    gcc -static -o loader loader.c
 }
 
 check() { # COMMAND...
@@ -18,9 +22,9 @@ check() { # COMMAND...
 
 # Leaves what the launcher says of a program whose loader runs these lines.
 ask() { # LINE...
-    rm -f "$BATS_TEST_TMPDIR/loader"
-    printf '%s\n' '#!/bin/sh' "$@" >"$BATS_TEST_TMPDIR/loader"
-    chmod 755 "$BATS_TEST_TMPDIR/loader"
+    rm -f "$BATS_TEST_TMPDIR/script"
+    printf '%s\n' '#!/bin/sh' "$@" >"$BATS_TEST_TMPDIR/script"
+    chmod 755 "$BATS_TEST_TMPDIR/script"
     check "$BATS_TEST_TMPDIR/program"
 }
 
@@ -29,14 +33,14 @@ ask() { # LINE...
     for line in "\\t$library (0x1)" "\\tlibc.so.6 (0x1)\\n\\t$library (0x2)" "\\t$library (0x1)\\n\\tlibc.so.6" \
         "$library (0x0)\\n\\t$library (0x1)" "\\t$library \\n"; do
         ask "printf '$line'"
-        assert_output "can be protected: $BATS_TEST_TMPDIR/program, in $BATS_TEST_TMPDIR/program, by $library"
+        assert_output "$BATS_TEST_TMPDIR/program loads the library; what it starts is not checked"
         ask "printf '$line' >&2"
-        assert_output "can be protected: $BATS_TEST_TMPDIR/program, in $BATS_TEST_TMPDIR/program, by $library"
+        assert_output "$BATS_TEST_TMPDIR/program loads the library; what it starts is not checked"
     done
     for line in "" "$library (0x1)" " $library (0x1)" "\\t$library" "\\t$library: (0x1)" "\\tx$library (0x1)" "\\t${library}6 (0x1)" \
         "\\tlibnoselfconn.so => $library (0x1)" "\\tlibnoselfconn.so (0x1)"; do
         ask "printf '$line'"
-        assert_output --partial "cannot protect a 64-bit program: $BATS_TEST_TMPDIR/program: its loader, $BATS_TEST_TMPDIR/loader, does not take $library:"
+        assert_output --partial "cannot preload into $BATS_TEST_TMPDIR/program: its loader, $BATS_TEST_TMPDIR/loader, does not load this one:"
     done
 }
 
@@ -45,67 +49,48 @@ ask() { # LINE...
     for line in '\tlibx.so => not found' 'program: error while loading shared libraries: libx.so: cannot open' \
         'Error loading shared library libx.so: No such file (needed by program)'; do
         ask "printf '$line\\n\\t$library (0x1)\\n'; exit 127"
-        assert_output --partial "cannot protect a program that lacks a shared library: $BATS_TEST_TMPDIR/program: its loader, $BATS_TEST_TMPDIR/loader, says:"
+        assert_output --partial "cannot preload into $BATS_TEST_TMPDIR/program: its loader, $BATS_TEST_TMPDIR/loader, does not find a shared library:"
         assert_output --partial "libx.so"
         assert_output --partial $'\nInstall it; without it the program does not run.'
     done
 }
 
-@test "a loader that cannot run is for another processor, one that only fails is not" {
+@test "a loader that says nothing does not load it" {
     ask 'exit 127'
-    assert_output --partial "its loader, $BATS_TEST_TMPDIR/loader, cannot be run here"
-    ask 'exec >&- 2>&-; sleep 0.3; exit 127' # its status is not there yet when its answer has ended
-    assert_output --partial "its loader, $BATS_TEST_TMPDIR/loader, cannot be run here"
-    ask 'echo words; exit 127'
-    assert_output --partial 'does not take'
-    ask 'exit 126'
-    assert_output --partial 'does not take'
+    assert_output --partial 'does not load this one'
     ask 'kill -9 $$'
-    assert_output --partial 'does not take'
-    printf '\1' >"$BATS_TEST_TMPDIR/loader"
-    check "$BATS_TEST_TMPDIR/program"
-    assert_output --partial 'cannot be run here'
-    chmod 644 "$BATS_TEST_TMPDIR/loader"
-    check "$BATS_TEST_TMPDIR/program"
-    assert_output --partial 'cannot be run here'
+    assert_output --partial 'does not load this one'
 }
 
 @test "of a long answer 8,191 bytes are read, in however many pieces they come" {
     # All but the last line: as many bytes as leave room for that, and one more.
     local last="	$library "
     ask "printf '%0$((8191 - ${#last}))d$last' 0"
-    assert_output --partial 'can be protected: '
+    assert_output --partial ' loads the library; '
     ask "printf '%0$((8192 - ${#last}))d$last' 0"
-    assert_output --partial 'does not take'
+    assert_output --partial 'does not load this one'
     ask "printf '$last'; timeout 5 yes"
-    assert_output --partial 'can be protected: '
+    assert_output --partial ' loads the library; '
     ask "trap '' PIPE" "printf '$last'; head -c 1000000 /dev/zero; touch $BATS_TEST_TMPDIR/ended"
-    assert_output --partial 'can be protected: '
+    assert_output --partial ' loads the library; '
     [ -e "$BATS_TEST_TMPDIR/ended" ]
     ask 'printf "\\t"; sleep 0.1' "printf '${last#?}'"
-    assert_output --partial 'can be protected: '
+    assert_output --partial ' loads the library; '
 }
 
-@test "a loader gets the program's name with a slash, the preload and LD_LIBRARY_PATH, and ten seconds" {
-    local answer="{ echo \"\$0\" \"\$@\"; ulimit -t; env | sort | grep -v -e ^PWD= -e ^_= -e ^SHLVL=; } >$BATS_TEST_TMPDIR/asked"
-    cd "$BATS_TEST_TMPDIR" || return
+@test "a loader gets the program's path, the preload and LD_LIBRARY_PATH, and ten seconds" {
+    local answer="{ echo \"\$@\"; ulimit -t; env | sort | grep -v -e ^PWD= -e ^_= -e ^SHLVL=; } >$BATS_TEST_TMPDIR/asked"
     LD_LIBRARY_PATH=/here:/there ask "$answer"
     run -0 cat "$BATS_TEST_TMPDIR/asked"
-    assert_output "$BATS_TEST_TMPDIR/loader --list $BATS_TEST_TMPDIR/program
+    assert_output "--list $BATS_TEST_TMPDIR/program
 10
 LD_LIBRARY_PATH=/here:/there
 LD_PRELOAD=$library"
     unset LD_LIBRARY_PATH
     PATH=:$PATH check env -C "$BATS_TEST_TMPDIR" program
     run -0 cat "$BATS_TEST_TMPDIR/asked"
-    assert_line --index 0 "$BATS_TEST_TMPDIR/loader --list $BATS_TEST_TMPDIR/program"
-    printf '#!program\n' >script
-    chmod +x script
-    check ./script
-    run -0 cat "$BATS_TEST_TMPDIR/asked"
-    assert_output "$BATS_TEST_TMPDIR/loader --list ./program
-10
-LD_PRELOAD=$library"
+    assert_line --index 0 "--list $BATS_TEST_TMPDIR/program"
+    assert_line --index 2 "LD_PRELOAD=$library"
 }
 
 @test "a loader gets no descriptor of the launcher's" {
@@ -121,18 +106,18 @@ LD_PRELOAD=$library"
         ask "printf '\\t$library (0x1)'"
         chmod "$mode" "$BATS_TEST_TMPDIR/loader"
         check "$BATS_TEST_TMPDIR/program"
-        assert_output --partial 'can be protected: '
+        assert_output --partial ' loads the library; '
     done
     for mode in 775 757 777; do
         chmod "$mode" "$BATS_TEST_TMPDIR/loader"
         check "$BATS_TEST_TMPDIR/program"
-        assert_output --partial "its loader, $BATS_TEST_TMPDIR/loader, may be written by others than root, and is not asked"
+        assert_output --partial 'others than root may write its loader'
     done
 }
 
 @test "in a user namespace that does not know root, what belongs to who has / is root's" {
     run -0 unshare --user "$launcher" --check true
-    assert_output --partial 'can be protected: '
+    assert_output --partial ' loads the library; '
 }
 
 # bats test_tags=root
@@ -142,6 +127,6 @@ LD_PRELOAD=$library"
     for owner in nobody daemon; do
         chown $owner "$BATS_TEST_TMPDIR/loader"
         run "$launcher" --check "$BATS_TEST_TMPDIR/program"
-        assert_output --partial 'may be written by others than root, and is not asked'
+        assert_output --partial 'others than root may write its loader'
     done
 }

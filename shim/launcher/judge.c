@@ -1,454 +1,186 @@
 /* SPDX-License-Identifier: MIT */
 #define _GNU_SOURCE /* ST_NOSUID */
-#include "judge.h"
-
-#include "command.h"
-#include "elf.h"
-#include "environment.h"
-#include "loader.h"
+#include "launcher.h"
 #include "say.h"
-#include "script.h"
-#include "wrapper.h"
 
 #include <elf.h>
-#include <endian.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <linux/capability.h>
-#include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
-#include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <sys/xattr.h>
 #include <unistd.h>
 
-enum { MOST_SCRIPTS = 5 }; /* whose interpreter is a script (exec_binprm: ELOOP) */
+#define TRACE "To protect it, run it traced: noselfconn --trace COMMAND\n"
+#define CANNOT "cannot tell whether this loads the library:"
+#define PRELOAD "cannot preload into"
+#define FORCE "To run it unprotected: noselfconn --force COMMAND"
+#define RESERVE "Reserve the port instead: noselfconn-audit PORT says how."
+#define INSTALL "Or install the library for it, too: make install-library CC=... BUILD=..."
+#define SECURE "it has more rights than its caller (setuid, setgid, file capabilities), "
 
-static const char reserve_or_force[] =
-    "Reserve the port instead (noselfconn-audit PORT says how), or run it unprotected: --force";
-static const char force_only[] = "To run it nevertheless: --force";
-/* The remedy for whatever can be traced. */
-#define TRACED "To protect it, run it traced: noselfconn --trace COMMAND\n"
-static const char name_what_runs_it[] =
-    TRACED "Or name the program that runs such files. To run it nevertheless: --force";
-static const char trace_or_force[] = TRACED "To run it unprotected: --force";
-
-/* One judgement on its way from the command to the program that runs in the end. What it points to
- * is never freed: this process soon becomes the command. */
-struct inquiry {
-    struct judgement *judgement;
-    const struct launch *launch;
-    int scripts;
-    /* What is to be judged now: a file, its arguments with its name first, the environment that it
-     * gets, and the folder where it runs (NULL: this one). */
-    const char *path;
-    const char *const *arguments;
-    char *const *environment;
-    const char *folder;
-    /* Of the file, once it is open: */
-    struct stat status;
-    struct statvfs file_system;
-    bool is_over;
-};
-
-__attribute__((format(printf, 4, 5))) static void conclude(struct inquiry *inquiry,
-                                                           enum verdict verdict,
-                                                           const char *what_to_do,
-                                                           const char *format, ...)
+static void conclude(struct judgement *judgement, int verdict, const char *what_to_do,
+                     const char *what, const char *name, const char *why)
 {
-    va_list list;
-
-    inquiry->is_over = true;
-    inquiry->judgement->verdict = verdict;
-    inquiry->judgement->what_to_do = what_to_do;
-    inquiry->judgement->status = EXIT_OWN_FAILURE;
-    va_start(list, format);
-    vsnprintf(inquiry->judgement->why, sizeof inquiry->judgement->why, format, list);
-    va_end(list);
+    judgement->verdict = verdict;
+    judgement->what_to_do = what_to_do;
+    snprintf(judgement->text, sizeof judgement->text, "%s %s: %s", what, name, why);
 }
 
-/* Another file runs this one, and is judged next. */
-static void go_on(struct inquiry *inquiry, const char *path, const char *const *arguments)
+static void agree(struct judgement *judgement, const char *name, const char *words)
 {
-    inquiry->path = path;
-    inquiry->arguments = arguments;
+    judgement->verdict = YES;
+    snprintf(judgement->text, sizeof judgement->text, "%s %s", name, words);
 }
 
-/* Capabilities of a file that take effect by themselves count even in vain: where no_new_privs
- * keeps the process from getting them (cap_bprm_creds_from_file). */
-static bool capabilities_count(int fd, bool in_vain)
+/* The first line of a file that was named by its path; NULL if there is none. */
+static char *first_line(const char *path)
 {
-    struct vfs_ns_cap_data file = {.magic_etc = 0}; /* it stays so where the file has none */
+    static char line[512];
+    FILE *file = strchr(path, '/') != NULL ? fopen(path, "re") : NULL;
 
-    fgetxattr(fd, "security.capability", &file, sizeof file);
-    return geteuid() != 0 && ((le32toh(file.magic_etc) & VFS_CAP_FLAGS_EFFECTIVE) != 0 ||
-                              (!in_vain && (file.data[0].permitted | file.data[1].permitted) != 0));
+    if (file == NULL || fgets(line, sizeof line, file) == NULL)
+        return file != NULL ? strcpy(line, "") : NULL;
+    line[strcspn(line, "\n")] = '\0';
+    return line;
 }
 
-/* A file that gives more rights than the caller has puts its process into secure-execution mode.
- * There the loader takes no preload by a path, and by a bare name only a setuid library (ld.so(8)).
- * A process that is traced does not get them (execve(2)). Returns what gives such rights, or NULL.
- * The kernel's rules: bprm_fill_uid, cap_bprm_creds_from_file. */
-static const char *what_gives_rights(const struct inquiry *inquiry, int fd)
+/* execve(2) says ENOENT for a file that is there, too, if its interpreter or loader is not. */
+static void judge_missing(struct judgement *judgement, const char *name)
 {
-    const bool is_traced = inquiry->launch->is_traced;
-    const bool in_vain = prctl(PR_GET_NO_NEW_PRIVS, 0L, 0L, 0L, 0L) == 1;
-    const struct stat *status = &inquiry->status;
+    const char *line = first_line(name);
+    char why[600];
 
-    if (getuid() != geteuid() || getgid() != getegid())
-        return "program for a setuid or setgid caller";
-    if ((in_vain && is_traced) || (inquiry->file_system.f_flag & ST_NOSUID) != 0)
-        return NULL;
-    if (capabilities_count(fd, in_vain))
-        return "program with file capabilities";
-    if (in_vain)
-        return NULL;
-    if ((status->st_mode & S_ISUID) != 0 && status->st_uid != geteuid())
-        return "setuid program";
-    if ((status->st_mode & S_ISGID) != 0 && (status->st_mode & S_IXGRP) != 0 &&
-        status->st_gid != getegid())
-        return "setgid program";
-    return NULL;
-}
-
-static const char *processor(const struct elf *elf)
-{
-    switch (elf->machine) {
-    case EM_X86_64: return "x86-64";
-    case EM_386: return "i386";
-    case EM_AARCH64: return "arm64";
-    case EM_ARM: return "arm";
-    case EM_RISCV: return "riscv";
-    case EM_PPC64: return "ppc64";
-    case EM_S390: return "s390";
-    case EM_MIPS: return "mips";
-    default: return "another";
-    }
-}
-
-static bool lacks_a_library(const char *text)
-{
-    return strstr(text, "not found") != NULL ||
-           strstr(text, "error while loading shared libraries") != NULL ||
-           strstr(text, "Error loading shared library") != NULL;
-}
-
-/* By what the loader said. A library that is missing is said first: musl's loader lists the others
- * all the same. */
-static void judge_answer(struct inquiry *inquiry, const char *path, const struct elf *elf,
-                         const struct loader_answer *answer)
-{
-    const struct launch *launch = inquiry->launch;
-
-    inquiry->judgement->by_bare_name = launch->may_use_bare_name && answer->takes_bare_name;
-    if (!answer->ran) {
-        conclude(inquiry, NOT_PROTECTED, force_only,
-                 "cannot protect a %d-bit program for another processor (%s): %s: its loader, %s, "
-                 "cannot be run here",
-                 elf->bits, processor(elf), path, elf->interpreter);
-    } else if (lacks_a_library(answer->text)) {
-        conclude(inquiry, NOT_PROTECTED, "Install it; without it the program does not run.",
-                 "cannot protect a program that lacks a shared library: %s: its loader, %s, says:\n"
-                 "%s",
-                 path, elf->interpreter, answer->text);
-    } else if (answer->takes_path || inquiry->judgement->by_bare_name) {
-        inquiry->is_over = true;
-        inquiry->judgement->verdict = PROTECTED;
-        snprintf(inquiry->judgement->program, PATH_MAX, "%s", path);
-        memcpy(inquiry->judgement->sanitizer, answer->sanitizer, PATH_MAX);
+    if (line == NULL) {
+        snprintf(judgement->text, sizeof judgement->text, "command not found: %s", name);
+    } else if (strncmp(line, "#!", 2) != 0) {
+        conclude(judgement, NO, "Install it: 'file' names it.", "cannot run", name,
+                 "its loader is missing");
     } else {
-        conclude(inquiry, NOT_PROTECTED,
-                 TRACED "Or build and install the library for it, too: make install-library "
-                        "CC=... BUILD=..., as libnoselfconn(7) says.",
-                 "cannot protect a %d-bit program: %s: its loader, %s, does not take %s:\n%s",
-                 elf->bits, path, elf->interpreter, launch->library, answer->text);
+        snprintf(why, sizeof why, "its interpreter is missing: %s", line);
+        conclude(judgement, NO,
+                 strchr(line, '\r') == NULL
+                     ? "Install it, or correct the first line of the script."
+                     : "Its lines end with a carriage return (\\r): remove those.",
+                 "cannot run", name, why);
     }
 }
 
-/* The loader is asked itself: it knows best. */
-static void judge_by_loader(struct inquiry *inquiry, const char *path, const struct elf *elf)
+static bool may_get_rights(void)
+{
+    return prctl(PR_GET_NO_NEW_PRIVS, 0L, 0L, 0L, 0L) == 0;
+}
+
+/* AT_SECURE of a process that is traced does not show capabilities that a file only permits: the
+ * kernel takes them away before it compares (cap_bprm_creds_from_file). */
+static bool is_secure(const struct dry_run *run)
+{
+    struct vfs_ns_cap_data file = {.magic_etc = 0};
+    struct statvfs file_system;
+
+    return run->is_secure ||
+           (geteuid() != 0 && may_get_rights() &&
+            getxattr(run->program, "security.capability", &file, sizeof file) > 0 &&
+            (file.data[0].permitted | file.data[1].permitted) != 0 &&
+            statvfs(run->program, &file_system) == 0 && (file_system.f_flag & ST_NOSUID) == 0);
+}
+
+static void judge_by_loader(struct judgement *judgement, const struct launch *launch,
+                            const struct dry_run *run)
 {
     static struct loader_answer answer;
-    const struct launch *launch = inquiry->launch;
-    char preload[PATH_MAX + 32];
+    static char preload[2 * PATH_MAX], words[16384];
+    const char *why;
 
-    snprintf(preload, sizeof preload, "%s%s", launch->may_use_bare_name ? "libnoselfconn.so:" : "",
+    snprintf(preload, sizeof preload, "%s%s", launch->is_installed ? "libnoselfconn.so:" : "",
              launch->library);
-    if (access(elf->interpreter, F_OK) != 0) {
-        conclude(inquiry, NOT_PROTECTED, "Install it; without it the program does not run at all.",
-                 "cannot protect a program whose loader is missing: %s: %s", path,
-                 elf->interpreter);
-    } else if (!loader_is_trusted(elf->interpreter)) {
-        conclude(inquiry, CANNOT_TELL, trace_or_force,
-                 "cannot tell whether this can be protected: %s: its loader, %s, may be written by "
-                 "others than root, and is not asked",
-                 path, elf->interpreter);
+    why = loader_ask(&answer, run->loader, run->program, preload, run->library_path);
+    judgement->by_bare_name = launch->is_installed && answer.takes_bare_name;
+    memcpy(judgement->sanitizer, answer.sanitizer, PATH_MAX);
+    snprintf(words, sizeof words, "%s, %s, %s:\n%s", "its loader", run->loader,
+             answer.lacks_library ? "does not find a shared library" : "does not load this one",
+             answer.text);
+    if (why != NULL)
+        conclude(judgement, CANNOT_TELL, NULL, CANNOT, run->program, why);
+    else if (answer.lacks_library)
+        conclude(judgement, NO, "Install it; without it the program does not run.", PRELOAD,
+                 run->program, words);
+    else if (answer.takes_path || judgement->by_bare_name)
+        agree(judgement, run->command, "loads the library; what it starts is not checked");
+    else
+        conclude(judgement, NO, TRACE INSTALL, PRELOAD, run->program, words);
+}
+
+static void judge_preload(struct judgement *judgement, const struct launch *launch,
+                          const struct dry_run *run, const char *name)
+{
+    const bool is_static = run->loader[0] == '\0';
+
+    if (run->result != DRY_RUN_DONE)
+        conclude(judgement, CANNOT_TELL, NULL, CANNOT, name, run->why);
+    else if ((run->is_go || is_static) && runner_starts_others(base_name(run->program)))
+        conclude(judgement, CANNOT_TELL, NULL, CANNOT, run->program,
+                 "it may start what is not static");
+    else if (run->is_go)
+        conclude(judgement, NO, TRACE FORCE, PRELOAD, run->program,
+                 "it is a Go program, which calls the kernel without libc");
+    else if (is_static)
+        conclude(judgement, NO, TRACE FORCE, PRELOAD, run->program, "it is statically linked");
+    else if (is_secure(run))
+        conclude(judgement, NO, RESERVE, PRELOAD, run->program,
+                 SECURE "so its loader ignores LD_PRELOAD");
+    else if (run->preload == NULL || strstr(run->preload, launch->library) == NULL)
+        conclude(judgement, NO, TRACE "Or put noselfconn after env: env ... noselfconn COMMAND",
+                 PRELOAD, run->program, "env drops LD_PRELOAD");
+    else
+        judge_by_loader(judgement, launch, run);
+}
+
+/* A tracer reaches every program, but one that is traced does not get the rights that a setuid file
+ * or a file capability gives (execve(2)). Where nothing can be traced, the tracer says so. */
+static void judge_traced(struct judgement *judgement, const struct dry_run *run, const char *name)
+{
+    if (run->result == DRY_RUN_UNREADABLE)
+        conclude(judgement, NO, RESERVE, "cannot trace", name, run->why);
+    else if (run->result == DRY_RUN_DONE && is_secure(run) && may_get_rights())
+        conclude(judgement, NO, run->runner != NULL ? run->runner->what_to_do : RESERVE,
+                 "cannot trace", run->program, SECURE "and traced it would not get those rights");
+    else if (run->bits == 64 && sizeof(void *) == 4)
+        conclude(judgement, NO, "Build noselfconn for it: make CC=...", "cannot trace",
+                 run->program, "it has 64 bits, and this noselfconn 32");
+    else
+        agree(judgement, name, "can be traced, with all that it starts");
+}
+
+void judge(struct judgement *judgement, const struct launch *launch, char *const *arguments)
+{
+    static struct dry_run run;
+    const char *name = arguments[0];
+
+    *judgement = (struct judgement){.verdict = NO, .status = EXIT_OWN_FAILURE};
+    dry_run(&run, arguments);
+    if (run.runner == NULL)
+        run.runner = runner_find(base_name(name));
+    /* execvp(3) hands what the kernel does not take to the shell, foreign programs too. */
+    if (strcmp(run.command, "/bin/sh") == 0 &&
+        strcmp(base_name(run.argument), base_name(name)) == 0 && first_line(run.argument) != NULL &&
+        strncmp(first_line(run.argument), ELFMAG, SELFMAG) == 0)
+        run = (struct dry_run){.result = DRY_RUN_FAILED, .error = ENOEXEC};
+    if (run.result == DRY_RUN_FAILED) {
+        judgement->status = run.error == ENOENT ? EXIT_NOT_FOUND : EXIT_NOT_EXECUTABLE;
+        if (run.error == ENOENT)
+            judge_missing(judgement, name);
+        else
+            conclude(judgement, NO, NULL, "cannot run", name, strerror(run.error));
+    } else if (run.runner != NULL && (!launch->is_traced || run.runner->is_untraceable)) {
+        conclude(judgement, NO, run.runner->what_to_do, "refused", run.runner->name,
+                 run.runner->why);
+    } else if (launch->is_traced) {
+        judge_traced(judgement, &run, name);
     } else {
-        loader_ask(&answer, elf->interpreter, path, preload, inquiry->environment);
-        judge_answer(inquiry, path, elf, &answer);
+        judge_preload(judgement, launch, &run, name);
     }
-}
-
-static void judge_without_loader(struct inquiry *inquiry, const char *path, const struct elf *elf)
-{
-    if (wrapper_is_loader(path) && elf->is_shared_object)
-        conclude(inquiry, CANNOT_TELL,
-                 TRACED "Or name the program itself. To run it nevertheless: --force",
-                 "cannot tell whether this can be protected: %s: it is a loader, and runs another "
-                 "program",
-                 path);
-    else if (wrapper_is_static(path))
-        conclude(
-            inquiry, CANNOT_TELL,
-            TRACED
-            "Or put noselfconn before the command that it starts. To run it nevertheless: --force",
-            "cannot tell whether this can be protected: %s: it is statically linked, but may "
-            "start what is not",
-            path);
-    else
-        conclude(inquiry, NOT_PROTECTED,
-                 TRACED "Or reserve the port (noselfconn-audit PORT says how). To run it "
-                        "unprotected: --force",
-                 "cannot protect a statically linked program: %s: no loader runs that could "
-                 "preload a library",
-                 path);
-}
-
-static void judge_elf(struct inquiry *inquiry, const char *path, int fd, const struct elf *elf)
-{
-    const char *privileged = what_gives_rights(inquiry, fd);
-
-    if (elf->is_go && !wrapper_is_static(path))
-        conclude(inquiry, NOT_PROTECTED,
-                 TRACED "It looks for self-connections by itself, unless it binds a local port. To "
-                        "run it nevertheless: --force",
-                 "cannot protect a Go program: %s: Go makes its system calls itself, not through "
-                 "libc",
-                 path);
-    else if (!elf->has_interpreter)
-        judge_without_loader(inquiry, path, elf);
-    else if (privileged != NULL)
-        conclude(inquiry, NOT_PROTECTED, reserve_or_force,
-                 "cannot protect a %s: %s: for it the loader ignores LD_PRELOAD", privileged, path);
-    else
-        judge_by_loader(inquiry, path, elf);
-}
-
-/* A tracer reaches every program. But a program that is traced does not get the rights that a
- * setuid file or a file capability gives (execve(2)), so it would not work. */
-static void judge_traced(struct inquiry *inquiry, const char *path, int fd, const struct elf *elf)
-{
-    const char *privileged = what_gives_rights(inquiry, fd);
-    const struct wrapper *wrapper = wrapper_find(path, inquiry->arguments);
-
-    if (privileged != NULL)
-        conclude(inquiry, NOT_PROTECTED, wrapper != NULL ? wrapper->what_to_do : reserve_or_force,
-                 "cannot trace a %s: %s: traced, it would not get those rights", privileged, path);
-    else if (elf->bits == 64 && sizeof(void *) == 4)
-        conclude(inquiry, NOT_PROTECTED, "Build noselfconn for it: make CC=...",
-                 "cannot trace a %d-bit program: %s: this noselfconn has 32", elf->bits, path);
-    else
-        conclude(inquiry, PROTECTED, NULL, "%s", "");
-    snprintf(inquiry->judgement->program, PATH_MAX, "%s", path);
-}
-
-static const char *remedy_for_missing(const char *name)
-{
-    return strchr(name, '\r') != NULL ? "Its lines end with a carriage return (\\r): remove those."
-                                      : "Install it.";
-}
-
-/* A script is judged by its interpreter. A relative name begins at the folder where it runs: the
- * kernel knows no PATH. */
-static void judge_script(struct inquiry *inquiry, const char *path, const struct script *script)
-{
-    struct {
-        char path[PATH_MAX];
-        const char *arguments[4];
-    } *interpreter = allocate(sizeof *interpreter);
-    const char **argument = interpreter->arguments;
-    int error = command_find_by_name(interpreter->path, script->interpreter, inquiry->folder);
-
-    *argument++ = script->interpreter;
-    if (script->has_argument)
-        *argument++ = script->argument;
-    *argument++ = path;
-    *argument = NULL;
-    if (++inquiry->scripts > MOST_SCRIPTS) {
-        conclude(inquiry, NOT_PROTECTED, "Name a program in its first line.",
-                 "cannot protect a script whose interpreters are scripts without end: %s", path);
-    } else if (error == EACCES) {
-        conclude(inquiry, NOT_PROTECTED, "Name a program in its first line.",
-                 "not an executable file: %s, the interpreter of %s", script->interpreter, path);
-        inquiry->judgement->status = EXIT_NOT_EXECUTABLE;
-    } else if (error != 0) {
-        conclude(inquiry, NOT_PROTECTED, remedy_for_missing(script->interpreter),
-                 "cannot protect a script whose interpreter is missing: %s: #!%s", path,
-                 script->interpreter);
-    } else {
-        go_on(inquiry, interpreter->path, interpreter->arguments);
-    }
-}
-
-/* The environment of the command that env runs. */
-static char *const *environment_by(const struct env *env, char *const *environment)
-{
-    static char *const empty[] = {NULL};
-
-    if (env->begins_empty)
-        environment = empty;
-    for (size_t i = 0; i < env->unset_count; i++)
-        environment = environment_without(environment, env->unset[i]);
-    for (size_t i = 0; i < env->setting_count; i++)
-        environment = environment_with_entry(environment, env->settings[i]);
-    return environment;
-}
-
-/* env(1) hands the environment on, unless it is told not to. */
-static void judge_env(struct inquiry *inquiry, const char *path, int fd, const struct elf *elf)
-{
-    struct env *env = allocate(sizeof *env);
-    char *found = allocate(PATH_MAX), *folder = allocate(PATH_MAX);
-    const char *preload = environment_get(inquiry->environment, "LD_PRELOAD");
-    enum env_result result = env_read(env, inquiry->arguments + 1);
-
-    if (result == ENV_RUNS && env->folder != NULL &&
-        !command_in_folder(folder, inquiry->folder, env->folder))
-        result = ENV_UNCLEAR;
-    switch (result) {
-    case ENV_NO_COMMAND: judge_elf(inquiry, path, fd, elf); return;
-    case ENV_UNCLEAR:
-        conclude(inquiry, CANNOT_TELL,
-                 TRACED "Or name the command itself. To run it nevertheless: --force",
-                 "cannot tell what env runs: its options are not all known here, or depend on "
-                 "variables");
-        return;
-    case ENV_RUNS: break;
-    }
-    inquiry->environment = environment_by(env, inquiry->environment);
-    if (env->folder != NULL)
-        inquiry->folder = folder;
-    if (environment_get(inquiry->environment, "LD_PRELOAD") != preload) /* the very same entry */
-        conclude(inquiry, NOT_PROTECTED,
-                 TRACED "Or put noselfconn after env: env ... noselfconn COMMAND",
-                 inquiry->scripts > 0
-                     ? "cannot protect a script whose first line empties the environment of %s"
-                     : "cannot protect what env runs without this LD_PRELOAD: %s",
-                 env->arguments[0]);
-    else if (command_find(found, env->arguments[0], environment_get(inquiry->environment, "PATH"),
-                          inquiry->folder) != 0)
-        conclude(inquiry, NOT_PROTECTED, remedy_for_missing(env->arguments[0]),
-                 "cannot protect a %s: %s",
-                 inquiry->scripts > 0 ? "script whose interpreter is missing"
-                                      : "command that env does not find",
-                 env->arguments[0]);
-    else
-        go_on(inquiry, found, env->arguments);
-}
-
-/* A program that runs another is judged by what it hands on. BusyBox is what its first argument
- * says. */
-static void judge_program(struct inquiry *inquiry, const char *path, int fd, const struct elf *elf)
-{
-    const struct wrapper *wrapper;
-    const char *name = path;
-
-    if (elf->has_interpreter && wrapper_is_many(path) && inquiry->arguments[1] != NULL)
-        name = *++inquiry->arguments;
-    wrapper = wrapper_find(name, inquiry->arguments);
-    if (wrapper != NULL)
-        conclude(inquiry, wrapper->is_unclear ? CANNOT_TELL : NOT_PROTECTED, wrapper->what_to_do,
-                 "%s what %s runs: %s",
-                 wrapper->is_unclear ? "cannot tell about" : "cannot protect", name, wrapper->why);
-    else if (wrapper_is_env(name))
-        judge_env(inquiry, path, fd, elf);
-    else
-        judge_elf(inquiry, path, fd, elf);
-}
-
-/* The kernel cannot run this file: the shell does, as by execvp(3). */
-static void judge_other(struct inquiry *inquiry, const char *path, const char *head, size_t size)
-{
-    static const char *const shell[] = {"sh", NULL};
-    const bool is_text = memchr(head, '\0', size) == NULL;
-
-    inquiry->judgement->is_text = is_text;
-    if (inquiry->launch->is_traced)
-        conclude(inquiry, PROTECTED, NULL, "%s", "");
-    else if (is_text)
-        go_on(inquiry, "/bin/sh", shell);
-    else
-        conclude(inquiry, CANNOT_TELL, name_what_runs_it,
-                 "cannot tell whether this can be protected: %s: neither a program nor a script",
-                 path);
-}
-
-static void judge_open_file(struct inquiry *inquiry, const char *path, int fd,
-                            const char head[SCRIPT_LINE], size_t size)
-{
-    struct script *script = allocate(sizeof *script);
-    struct elf *elf = allocate(sizeof *elf);
-
-    /* The kernel asks these first, whatever the file is (insert_binfmt). */
-    if (!inquiry->launch->is_traced && wrapper_has_binfmt(path, head)) {
-        conclude(inquiry, CANNOT_TELL, name_what_runs_it,
-                 "cannot tell whether this can be protected: %s: the kernel was told of a program "
-                 "that runs such files (binfmt_misc)",
-                 path);
-        return;
-    }
-    switch (elf_read(elf, fd)) {
-    case ELF_BROKEN:
-        conclude(inquiry, CANNOT_TELL, force_only,
-                 "cannot tell whether this can be protected: %s: it is a broken program", path);
-        return;
-    case ELF_READ:
-        if (inquiry->launch->is_traced) {
-            judge_traced(inquiry, path, fd, elf);
-            return;
-        }
-        judge_program(inquiry, path, fd, elf);
-        return;
-    case ELF_NONE: break;
-    }
-    switch (script_read(script, head)) {
-    case SCRIPT_READ: judge_script(inquiry, path, script); return;
-    case SCRIPT_BROKEN:
-        conclude(inquiry, NOT_PROTECTED, "Name one in its first line, after #!",
-                 "cannot protect a script without an interpreter: %s", path);
-        return;
-    case SCRIPT_NONE: judge_other(inquiry, path, head, size); return;
-    }
-}
-
-static void judge_file(struct inquiry *inquiry, const char *path)
-{
-    int fd = open(path, O_RDONLY | O_CLOEXEC); /* open until this process becomes the command */
-    char head[SCRIPT_LINE] = "";
-    ssize_t size = fd < 0 ? -1 : pread(fd, head, sizeof head, 0);
-
-    if (size < 0 || fstat(fd, &inquiry->status) != 0 || fstatvfs(fd, &inquiry->file_system) != 0) {
-        conclude(inquiry, CANNOT_TELL, force_only,
-                 "cannot tell whether this can be protected, for it cannot be read: %s: %s", path,
-                 strerror(errno));
-        return;
-    }
-    judge_open_file(inquiry, path, fd, head, (size_t)size);
-}
-
-void judge(struct judgement *judgement, const struct launch *launch, const char *path,
-           const char *const *arguments)
-{
-    struct inquiry inquiry = {
-        .judgement = judgement,
-        .launch = launch,
-        .path = path,
-        .arguments = arguments,
-        .environment = environment_with(launch->environment, "LD_PRELOAD", launch->library)};
-
-    *judgement = (struct judgement){.verdict = CANNOT_TELL};
-    while (!inquiry.is_over)
-        judge_file(&inquiry, inquiry.path);
 }

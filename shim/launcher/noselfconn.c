@@ -1,298 +1,205 @@
 /* SPDX-License-Identifier: MIT */
 /* Runs a command under libnoselfconn, or says why it cannot be protected.
  *
- *     the options -> where the library is -> what would run, and will the library be loaded into it
- *     (judge.c) -> the environment, or a tracer (trace.c) -> execve()
+ *     the options -> where the library is -> what would run, and whether it loads the library
+ *     (judge.c) -> the environment, or a tracer -> execvp()
  *
- * Reading order: this file, judge.c, then what that asks: elf.c, script.c, wrapper.c, loader.c; and
- * trace.c. */
-#define _GNU_SOURCE /* memrchr */
-#include "command.h"
-#include "environment.h"
-#include "judge.h"
-#include "prove.h"
+ * Reading order: this file, judge.c, dry_run.c, loader.c. */
+#define _GNU_SOURCE /* memrchr, strdupa */
+#include "launcher.h"
 #include "say.h"
 #include "trace.h"
 
 #include <errno.h>
+#include <getopt.h>
+#include <libgen.h>
 #include <signal.h>
-#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* `make install` builds with the place of the library; in a checkout it is beside this program. */
-#ifndef INSTALLED_LIBRARY
-#define INSTALLED_LIBRARY ""
-#endif
-
 extern char **environ;
 
-static const char usage[] = "usage: noselfconn [OPTION]... [--] COMMAND [ARG]...\n"
-                            "       noselfconn --check [COMMAND [ARG]...]\n"
-                            "       noselfconn --help | --version";
+static const char usage[] =
+    "usage: noselfconn [--trace] [--observe] [--log FILE] [--force] [--] COMMAND [ARGUMENT ...]\n"
+    "       noselfconn --check [--trace] [COMMAND [ARGUMENT ...]]\n"
+    "       noselfconn --help | --version";
 
-struct options {
+static const char help[] =
+    "\nRuns COMMAND with a library that refuses self-connections, or says why it cannot.\n\n"
+    "  --trace     trace COMMAND instead, and what it starts: for static programs and Go\n"
+    "  --observe   let self-connections stand; of use with --log\n"
+    "  --log FILE  append a line for each self-connection to FILE, or to stderr\n"
+    "  --force     run COMMAND even if it cannot be protected, with a warning\n"
+    "  --check     only say whether COMMAND can be protected; without COMMAND, see a\n"
+    "              real self-connection refused\n";
+
+static struct {
     bool check, force, observe, trace;
     const char *log;
-};
+} options;
 
-static void print_help(const char *library)
+/* In a checkout the library is beside this program; else it is where it was configured to be. */
+static void find_library(struct launch *launch)
 {
-    printf("%s\n"
-           "\n"
-           "Runs COMMAND so that no TCP socket of its processes connects to itself: where\n"
-           "that would happen, connect() fails with ECONNREFUSED, as if nobody listened.\n"
-           "Refuses to run what the library cannot protect.\n"
-           "\n"
-           "  --trace      look at the system calls instead of preloading the library: for\n"
-           "               static programs, Go, and all else that no preload reaches\n"
-           "  --observe    let self-connections stand; of use with --log\n"
-           "  --log DEST   a line for each self-connection: stderr, or an absolute path\n"
-           "               to append to\n"
-           "  --force      run COMMAND even if it cannot be protected, with a warning\n"
-           "  --check      say whether COMMAND can be protected, and do not run it; without\n"
-           "               COMMAND, see that a real self-connection is refused\n"
-           "  -h, --help   print this\n"
-           "  --version    print the version\n"
-           "\n"
-           "The library is %s.\n"
-           "It goes before what LD_PRELOAD already holds.\n"
-           "\n"
-           "Exit status: that of COMMAND, or\n"
-           "  125  noselfconn itself failed, or COMMAND cannot be protected\n"
-           "  126  COMMAND was found but cannot be run\n"
-           "  127  COMMAND was not found\n",
-           usage, library);
+    static const char name[] = "libnoselfconn.so";
+    static char path[PATH_MAX + sizeof name];
+    ssize_t length = readlink("/proc/self/exe", path, PATH_MAX);
+    char *slash = length > 0 ? memrchr(path, '/', (size_t)length) : NULL;
+
+    memcpy(slash != NULL ? slash + 1 : path, name, sizeof name);
+    launch->is_installed = slash == NULL || access(path, R_OK) != 0;
+    launch->library = launch->is_installed ? INSTALLED_LIBRARY : path;
+    if (access(launch->library, R_OK) != 0)
+        fail(EXIT_OWN_FAILURE,
+             slash == NULL ? "Is /proc mounted?"
+                           : "Build it with 'make' in a checkout, or 'make install' it again.",
+             "the library is missing: %s, %s", path, launch->library);
+    /* The loader knows no quoting, and expands $ORIGIN and its kin (ld.so(8)). */
+    if (strpbrk(launch->library, " \t\n\v\f\r:$") != NULL)
+        fail(EXIT_OWN_FAILURE, "Move it, or 'make install' it and use the installed launcher.",
+             "the loader cannot preload a path with white space, ':' or '$': %s", launch->library);
 }
 
-static const char *find_library(void)
+/* Returns the log by an absolute path. The library would drop its lines in silence where it cannot
+ * be written. */
+static const char *find_log(const char *log)
 {
-    static const char beside[] = "libnoselfconn.so";
-    static char path[PATH_MAX + sizeof beside];
-    char *name;
-    ssize_t length;
+    static char path[2 * PATH_MAX];
+    struct stat status;
 
-    if (INSTALLED_LIBRARY[0] != '\0')
-        return INSTALLED_LIBRARY;
-    length = readlink("/proc/self/exe", path, PATH_MAX);
-    name = length > 0 ? memrchr(path, '/', (size_t)length) : NULL;
-    if (name == NULL)
-        fail(EXIT_OWN_FAILURE, "Is /proc mounted?", "cannot find the library beside this program");
-    memcpy(name + 1, beside, sizeof beside);
+    if (strcmp(log, "stderr") == 0)
+        return log;
+    if (log[0] != '/' && getcwd(path, PATH_MAX) != NULL)
+        strcat(path, "/");
+    snprintf(path + strlen(path), PATH_MAX + 1, "%s", log);
+    if (stat(path, &status) == 0 ? S_ISDIR(status.st_mode) || access(path, W_OK) != 0
+                                 : errno != ENOENT || access(dirname(strdupa(path)), W_OK) != 0)
+        fail(EXIT_OWN_FAILURE, "Name a file in a folder that exists, and that you may write.",
+             "the log cannot be written: %s", log);
     return path;
 }
 
-/* The loader separates the entries of LD_PRELOAD by white space and colons, knows no quoting, and
- * expands $ORIGIN and its kin (ld.so(8)). */
-static void check_library(const char *library)
+static void read_options(int argc, char **argv)
 {
-    if (strpbrk(library, " \t\n\v\f\r:$") != NULL)
-        fail(EXIT_OWN_FAILURE, "Move it, or 'make install' it and use the installed launcher.",
-             "the loader cannot preload a path with white space, ':' or '$': %s", library);
-    if (access(library, R_OK) != 0)
-        fail(EXIT_OWN_FAILURE, "Build it with 'make' in a checkout, or 'make install' it again.",
-             "the library is missing: %s", library);
-}
+    static const struct option known[] = {{"check", no_argument, NULL, 'c'},
+                                          {"force", no_argument, NULL, 'f'},
+                                          {"observe", no_argument, NULL, 'o'},
+                                          {"trace", no_argument, NULL, 't'},
+                                          {"help", no_argument, NULL, 'h'},
+                                          {"version", no_argument, NULL, 'v'},
+                                          {"log", required_argument, NULL, 'l'},
+                                          {PROVE_OPTION, no_argument, NULL, 'p'},
+                                          {NULL, 0, NULL, 0}};
+    int option;
 
-/* Otherwise the library would lose its lines in silence. */
-static bool can_be_written(const char *log)
-{
-    struct stat status;
-    char folder[PATH_MAX];
-
-    if (stat(log, &status) == 0)
-        return !S_ISDIR(status.st_mode) && access(log, W_OK) == 0;
-    if (errno != ENOENT)
-        return false;
-    snprintf(folder, sizeof folder, "%.*s/", (int)(strrchr(log, '/') - log), log);
-    return access(folder, W_OK) == 0;
-}
-
-static void check_log(const char *log)
-{
-    if (strcmp(log, "stderr") == 0)
-        return;
-    if (log[0] != '/')
-        fail(EXIT_OWN_FAILURE, usage, "a log is stderr or an absolute path, not: %s", log);
-    if (!can_be_written(log))
-        fail(EXIT_OWN_FAILURE, "Name a file in a folder that exists, and that you may write.",
-             "the log cannot be written: %s", log);
-}
-
-/* Returns the arguments that are left: the command. */
-static char **read_options(struct options *options, char **arguments, const char *library)
-{
-    for (; *arguments != NULL && (*arguments)[0] == '-'; arguments++) {
-        const char *option = *arguments;
-
-        if (strcmp(option, "--") == 0)
-            return arguments + 1;
-        if (strcmp(option, "--help") == 0 || strcmp(option, "-h") == 0) {
-            print_help(library);
-            exit(printed());
+    opterr = 0;
+    while (argc > 0 && (option = getopt_long(argc, argv, "+h", known, NULL)) != -1)
+        switch (option) {
+        case 'c': options.check = true; break;
+        case 'f': options.force = true; break;
+        case 'o': options.observe = true; break;
+        case 't': options.trace = true; break;
+        case 'l': options.log = find_log(optarg); break;
+        case 'p': exit(prove_as_child());
+        case 'h': printf("%s\n%s", usage, help); exit(flush_stdout());
+        case 'v': printf("noselfconn %s\n", VERSION); exit(flush_stdout());
+        default:
+            fail(EXIT_OWN_FAILURE, usage, "unknown or incomplete option: %s", argv[optind - 1]);
         }
-        if (strcmp(option, "--version") == 0) {
-            printf("noselfconn %s\n", VERSION);
-            exit(printed());
-        }
-        if (strcmp(option, PROVE_OPTION) == 0)
-            exit(prove_as_child());
-        if (strcmp(option, "--force") == 0) {
-            options->force = true;
-        } else if (strcmp(option, "--check") == 0) {
-            options->check = true;
-        } else if (strcmp(option, "--observe") == 0) {
-            options->observe = true;
-        } else if (strcmp(option, "--trace") == 0) {
-            options->trace = true;
-        } else if (strcmp(option, "--log") == 0) {
-            if (arguments[1] == NULL)
-                fail(EXIT_OWN_FAILURE, usage, "--log needs a destination");
-            options->log = *++arguments;
-            check_log(options->log);
-        } else if (strncmp(option, "--log=", 6) == 0) {
-            options->log = option + 6;
-            check_log(options->log);
-        } else {
-            fail(EXIT_OWN_FAILURE, usage, "unknown option: %s", option);
-        }
+}
+
+static int check_itself(const struct launch *launch)
+{
+    static struct judgement judgement;
+    char *const self[] = {(char *)"/proc/self/exe", NULL};
+
+    prove(launch->is_traced);
+    if (!launch->is_traced) {
+        printf("library: %s\n", launch->library);
+        judge(&judgement, launch, self);
     }
-    return arguments;
+    if (launch->is_installed && !judgement.by_bare_name)
+        printf("The loader does not find it as libnoselfconn.so. To have it do so:\n"
+               "  echo '%.*s' | sudo tee /etc/ld.so.conf.d/noselfconn.conf && sudo ldconfig\n",
+               (int)(strrchr(launch->library, '/') - launch->library), launch->library);
+    return flush_stdout();
 }
 
-/* An entry ends at a blank, a colon or the end of the text, none of which is in that name. */
-static bool is_sanitizer(const char *entry, size_t length)
+/* Returns only where the command may run. */
+static void act_on(const struct judgement *judgement)
 {
-    static const char name[] = "libasan.so";
-    const char *slash = memrchr(entry, '/', length);
-
-    return strncmp(slash != NULL ? slash + 1 : entry, name, strlen(name)) == 0;
-}
-
-static void append_entry(char *list, const char *entry, size_t length)
-{
-    size_t used = strlen(list);
-
-    if (used > 0)
-        list[used++] = ':';
-    memcpy(list + used, entry, length);
-    list[used + length] = '\0';
-}
-
-/* The library comes first, then what LD_PRELOAD holds already. Before all of that comes
- * AddressSanitizer, which otherwise ends the program. */
-static char *preload_list(const char *preload, const char *sanitizer, const char *before)
-{
-    size_t size = strlen(preload) + strlen(sanitizer) + strlen(before) + 4;
-    char *first = allocate(size), *rest = allocate(size);
-
-    first[0] = rest[0] = '\0';
-    if (sanitizer[0] != '\0')
-        append_entry(first, sanitizer, strlen(sanitizer));
-    while (*before != '\0') {
-        size_t length = strcspn(before, " :");
-        if (length > 0 && !(length == strlen(preload) && memcmp(before, preload, length) == 0))
-            append_entry(is_sanitizer(before, length) ? first : rest, before, length);
-        before += length;
-        before += *before != '\0';
+    if (judgement->verdict == YES && options.check)
+        exit(printf("%s\n", judgement->text) < 0 ? EXIT_OWN_FAILURE : flush_stdout());
+    if (judgement->verdict == NO &&
+        (options.check || !options.force || judgement->status != EXIT_OWN_FAILURE))
+        fail(judgement->status, judgement->what_to_do, "%s", judgement->text);
+    if (judgement->verdict == CANNOT_TELL)
+        say("%s", judgement->text);
+    if (judgement->verdict == CANNOT_TELL && options.check)
+        exit(EXIT_CANNOT_TELL);
+    if (judgement->verdict == NO) {
+        say("%s\n%s", judgement->text, judgement->what_to_do);
+        say("warning: running it UNPROTECTED, as --force asks");
     }
-    append_entry(first, preload, strlen(preload));
-    if (rest[0] != '\0')
-        append_entry(first, rest, strlen(rest));
-    return first;
 }
 
-static char **with_preload(char *const *environment, const char *preload, const char *sanitizer)
+/* The list of the variables is a new one: the caller's stays as it is. */
+static void copy_environment(void)
 {
-    const char *before = environment_get(environment, "LD_PRELOAD");
+    size_t count = 0;
+    char **copy;
 
-    return environment_with(environment, "LD_PRELOAD",
-                            preload_list(preload, sanitizer, before != NULL ? before : ""));
-}
-
-/* execve() and not execvp(): what was judged has to run, not what a second search would find.
- * Before `arguments` there is a place: that of this program's name, or of its last option. */
-__attribute__((noreturn)) static void run(const char *path, char **arguments, bool is_text,
-                                          char *const *environment)
-{
-    int error;
-
-    execve(path, arguments, environment);
-    if (errno == ENOEXEC && is_text) { /* like execvp(3) */
-        arguments[-1] = (char *)"/bin/sh";
-        arguments[0] = (char *)path;
-        execve("/bin/sh", arguments - 1, environment);
-    }
-    error = errno;
-    fail(error == ENOENT ? EXIT_NOT_FOUND : EXIT_NOT_EXECUTABLE, NULL, "cannot run %s: %s", path,
-         strerror(error));
-}
-
-static void find_or_fail(char found[PATH_MAX], const char *name)
-{
-    int error = command_find(found, name, environment_get(environ, "PATH"), NULL);
-
-    switch (error) {
-    case 0: return;
-    case ENOENT: fail(EXIT_NOT_FOUND, NULL, "command not found: %s", name);
-    case EACCES: fail(EXIT_NOT_EXECUTABLE, NULL, "not an executable file: %s", found);
-    default: fail(EXIT_NOT_EXECUTABLE, NULL, "cannot run %s: %s", name, strerror(error));
-    }
+    while (environ[count] != NULL)
+        count++;
+    copy = calloc(count + 1, sizeof *copy);
+    if (copy == NULL)
+        fail(EXIT_OWN_FAILURE, NULL, "out of memory");
+    memcpy(copy, environ, count * sizeof *copy);
+    environ = copy;
 }
 
 int main(int argc, char **argv)
 {
     static struct judgement judgement;
-    static char path[PATH_MAX];
-    struct options options = {.check = false};
-    const char *library = find_library();
-    char **arguments = read_options(&options, argv + (argc > 0), library);
-    char **environment = environ;
-    struct launch launch = {.library = library, .may_use_bare_name = INSTALLED_LIBRARY[0] != '\0'};
+    static struct launch launch;
+    char **arguments, **callers = environ;
+    void (*child_signal)(int);
 
+    read_options(argc, argv);
+    arguments = argv + (argc > 0 ? optind : 0);
     launch.is_traced = options.trace;
-    if (!options.trace)
-        check_library(library);
+    copy_environment();
     if (options.observe)
-        environment = environment_with(environment, "NOSELFCONN_MODE", "observe");
+        set_variable("NOSELFCONN_MODE", "observe");
     if (options.log != NULL)
-        environment = environment_with(environment, "NOSELFCONN_LOG", options.log);
-    /* A child can only be waited for where this signal is not ignored. The command gets it back as
-     * the caller had it. */
-    void (*child_signal)(int) = signal(SIGCHLD, SIG_DFL);
+        set_variable("NOSELFCONN_LOG", options.log);
+    if (!options.trace) {
+        find_library(&launch);
+        preload_set(launch.library, "");
+    }
+    /* A child can only be waited for where this signal is not ignored. To set it discards a pending
+     * one, too. */
+    child_signal = signal(SIGCHLD, SIG_DFL);
     if (*arguments == NULL && options.check)
-        return options.trace ? prove_traced(environment)
-                             : prove(library, with_preload(environment, library, ""));
+        return check_itself(&launch);
     if (*arguments == NULL)
         fail(EXIT_OWN_FAILURE, usage, "no command given");
-
-    launch.environment = environment;
-    find_or_fail(path, *arguments);
-    judge(&judgement, &launch, path, (const char *const *)arguments);
-    if (judgement.verdict == PROTECTED && options.trace) {
-        judgement.what_to_do = trace_begin(environment, judgement.why, sizeof judgement.why);
-        if (judgement.what_to_do != NULL)
-            judgement.verdict = NOT_PROTECTED;
+    judge(&judgement, &launch, arguments);
+    if (judgement.verdict == YES && options.trace) {
+        judgement.what_to_do = trace_begin(environ, judgement.text, sizeof judgement.text);
+        judgement.verdict = judgement.what_to_do == NULL ? YES : NO;
     }
-    if (judgement.verdict == PROTECTED) {
-        if (options.check) {
-            printf("can be protected: %s, in %s, by %s\n", *arguments, judgement.program,
-                   options.trace ? "a tracer" : library);
-            return printed();
-        }
-    } else {
-        if (options.check || !options.force || judgement.status == EXIT_NOT_EXECUTABLE)
-            fail(judgement.status, judgement.what_to_do, "%s", judgement.why);
-        say("%s\n%s", judgement.why, judgement.what_to_do);
-        say("warning: running it UNPROTECTED, as --force asks");
-    }
+    act_on(&judgement);
+    if (options.trace) /* the tracer has the settings, and the command the caller's environment */
+        environ = callers;
+    else
+        preload_set(judgement.by_bare_name ? "libnoselfconn.so" : launch.library,
+                    judgement.sanitizer);
     signal(SIGCHLD, child_signal);
-    if (options.trace) /* the tracer has the settings: the command does not get these variables */
-        run(path, arguments, judgement.is_text, environ);
-    run(path, arguments, judgement.is_text,
-        with_preload(environment, judgement.by_bare_name ? "libnoselfconn.so" : library,
-                     judgement.sanitizer));
+    execvp(arguments[0], arguments);
+    fail(errno == ENOENT ? EXIT_NOT_FOUND : EXIT_NOT_EXECUTABLE, NULL, "cannot run %s: %s",
+         arguments[0], strerror(errno));
 }

@@ -4,34 +4,24 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
-
-/* The longest is the words of a loader. */
-enum { LONGEST = 16384 };
-
-/* A name can hold what a terminal would not show, or would obey. */
-static void show(char *shown, const char *text)
-{
-    for (; *text != '\0'; text++) {
-        unsigned char byte = (unsigned char)*text;
-
-        if (byte == '\r')
-            shown = stpcpy(shown, "\\r");
-        else if ((byte < ' ' && byte != '\n' && byte != '\t') || byte == 0x7f)
-            shown += sprintf(shown, "\\x%02x", byte);
-        else
-            *shown++ = *text;
-    }
-    *shown = '\0';
-}
 
 static void say_list(const char *format, va_list list)
 {
-    static char text[LONGEST], shown[4 * LONGEST]; /* four bytes for one, at most */
+    static char text[16384], buffer[4 * sizeof text]; /* the longest is the words of a loader */
 
     vsnprintf(text, sizeof text, format, list);
-    show(shown, text);
-    fprintf(stderr, "noselfconn: %s\n", shown);
+    setvbuf(stderr, buffer, _IOFBF, sizeof buffer);
+    fputs("noselfconn: ", stderr);
+    for (const char *at = text; *at != '\0'; at++) { /* a name can hold what a terminal obeys */
+        if (*at == '\r')
+            fputs("\\r", stderr);
+        else if (((unsigned char)*at < ' ' && *at != '\n' && *at != '\t') || *at == 0x7f)
+            fprintf(stderr, "\\x%02x", *at);
+        else
+            putc(*at, stderr);
+    }
+    putc('\n', stderr);
+    fflush(stderr);
 }
 
 void say(const char *format, ...)
@@ -55,19 +45,9 @@ void fail(int status, const char *what_to_do, const char *format, ...)
     exit(status);
 }
 
-int printed(void)
+int flush_stdout(void)
 {
-    fflush(stdout);
-    if (ferror(stdout) != 0)
+    if (fflush(stdout) != 0 || ferror(stdout) != 0)
         fail(EXIT_OWN_FAILURE, NULL, "cannot write to standard output");
     return 0;
-}
-
-void *allocate(unsigned long size)
-{
-    void *memory = malloc(size);
-
-    if (memory == NULL)
-        fail(EXIT_OWN_FAILURE, NULL, "out of memory");
-    return memory;
 }
