@@ -35,7 +35,7 @@ LIBRARY_SOURCES := $(wildcard shim/library/*.c)
 HARDENING =
 LAUNCHER_CFLAGS = $(COMMON_CFLAGS) $(HARDENING) -DVERSION='"$(VERSION)"'
 # With all of the library that decides: what it learns, the tracer knows.
-LAUNCHER_SOURCES := $(wildcard shim/launcher/*.c) \
+LAUNCHER_SOURCES := $(wildcard shim/launcher/*.c shim/tracer/*.c) \
 	$(addprefix shim/library/,endpoint.c guard.c report.c settings.c)
 HEADERS := $(wildcard shim/*/*.h)
 

@@ -12,7 +12,7 @@
 #include "judge.h"
 #include "prove.h"
 #include "say.h"
-#include "trace.h"
+#include "../tracer/trace.h"
 
 #include <errno.h>
 #include <signal.h>

@@ -3,7 +3,7 @@
 
 #include "environment.h"
 #include "say.h"
-#include "trace.h"
+#include "../tracer/trace.h"
 
 #include <errno.h>
 #include <netinet/in.h>
