@@ -80,7 +80,7 @@ check-rpm: all ## test the RPM packages, and the source archive
 # What no test reaches on x86-64, a dot for each blank: libc is missing (manners.bats); no enum has another
 # value than its cases; a program has a name (since Linux 5.18); half a message can be read; a thread is
 # killed while it is stopped; a call that must fail does not; a processor is not known (mips, architectures.bats); / cannot be looked at.
-UNREACHED_BRANCHES = (libc_is_there|syscall.!=.NULL|switch..|argc.>.0|info..<=.0|!peek_memory.thread->id,.values|PTRACE_GETREGSET|interface->number.==.NONE|tracer.<.0|SYS_connect,.-1|processor_is_known|stat.loader)
+UNREACHED_BRANCHES = (libc_is_there|syscall.!=.NULL|switch..|argc.>.0|info..<=.0|!peek_memory.thread->id,.values|PTRACE_GETREGSET|interface->number.!=.NONE|tracer.<.0|SYS_connect,.-1|processor_is_known|stat.loader)
 UNREACHED_LINES = (the.thread.is.gone|registers.of.this.processor|Reserve.the.port.instead:)
 
 # An instrumented library cannot be loaded into a program without libc (manners.bats runs one as it ships).

@@ -191,11 +191,6 @@ int processor_filter_calls(uint16_t cookie)
     return (int)syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, flags, &filter);
 }
 
-union registers {
-    uint64_t wide[128];
-    uint32_t narrow[256];
-};
-
 /* On PowerPC a bit of the condition register marks an error, and the result is then a positive
  * number. Only after the newer instruction scv it is as elsewhere (syscall_set_return_value). */
 /* NOLINTNEXTLINE(readability-non-const-parameter): there they are changed */
@@ -212,43 +207,38 @@ static uint64_t as_result(uint64_t *words, int error)
     return (uint64_t) - (int64_t)error;
 }
 
-static void write_result(pid_t thread, const struct interface *interface, int error)
+/* The result of a call; where `error` is 0 its number, NONE. */
+static void write_register(pid_t thread, const struct interface *interface, int error)
 {
-    union registers registers;
+    union {
+        uint64_t wide[128];
+        uint32_t narrow[256];
+    } registers;
     struct iovec set = {&registers, sizeof registers};
+    const int place = error == 0 ? interface->number : interface->result;
 
     if (syscall(SYS_ptrace, PTRACE_GETREGSET, thread, NT_PRSTATUS, &set) != 0)
         return; /* the thread is gone */
-    if ((interface->architecture & __AUDIT_ARCH_64BIT) != 0)
-        registers.wide[interface->result] = as_result(registers.wide, error);
+    if ((interface->architecture & __AUDIT_ARCH_64BIT) == 0)
+        registers.narrow[place] = (uint32_t)(error == 0 ? NONE : -error);
     else
-        registers.narrow[interface->result] = (uint32_t)-error;
+        registers.wide[place] = error == 0 ? (uint64_t)NONE : as_result(registers.wide, error);
     syscall(SYS_ptrace, PTRACE_SETREGSET, thread, NT_PRSTATUS, &set);
 }
 
-/* ARM has the number outside of these registers. */
+/* ARM has it outside of these registers. */
 static void write_number(pid_t thread, const struct interface *interface)
 {
-    union registers registers;
-    struct iovec set = {&registers, sizeof registers};
-    int kind = NT_PRSTATUS;
-
-#ifdef __arm__
-    enum { SET_SYSCALL = 23 }; /* <asm/ptrace.h>, PTRACE_SET_SYSCALL */
+#ifdef __aarch64__
+    int number = NONE;
+    struct iovec set = {&number, sizeof number};
+    syscall(SYS_ptrace, PTRACE_SETREGSET, thread, NT_ARM_SYSTEM_CALL, &set);
+#elif defined __arm__
+    enum { SET_SYSCALL = 23 };             /* <asm/ptrace.h>, PTRACE_SET_SYSCALL */
     syscall(SYS_ptrace, SET_SYSCALL, thread, 0L, (long)NONE);
-    return;
-#elif defined __aarch64__
-    kind = NT_ARM_SYSTEM_CALL;
 #endif
-    if (syscall(SYS_ptrace, PTRACE_GETREGSET, thread, kind, &set) != 0)
-        return; /* the thread is gone */
-    if (interface->number == NONE)
-        registers.narrow[0] = (uint32_t)NONE;
-    else if ((interface->architecture & __AUDIT_ARCH_64BIT) != 0)
-        registers.wide[interface->number] = (uint64_t)NONE;
-    else
-        registers.narrow[interface->number] = (uint32_t)NONE;
-    syscall(SYS_ptrace, PTRACE_SETREGSET, thread, kind, &set);
+    if (interface->number != NONE)
+        write_register(thread, interface, 0);
 }
 
 /* Since Linux 6.16 the kernel does the same for every processor. */
@@ -273,5 +263,5 @@ void processor_fail_call(pid_t thread, const struct ptrace_syscall_info *info, i
     failed.exit.rval = -error;
     failed.exit.is_error = 1;
     if (!set_info(thread, failed))
-        write_result(thread, find_interface(info->arch), error);
+        write_register(thread, find_interface(info->arch), error);
 }
