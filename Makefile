@@ -36,7 +36,7 @@ HARDENING =
 LAUNCHER_CFLAGS = $(COMMON_CFLAGS) $(HARDENING) -DVERSION='"$(VERSION)"' \
 	-DINSTALLED_LIBRARY='"$(LIBDIR)/libnoselfconn.so"'
 # With all of the library that decides: what it learns, the tracer knows.
-LAUNCHER_SOURCES := $(wildcard shim/launcher/*.c) \
+LAUNCHER_SOURCES := $(wildcard shim/launcher/*.c shim/tracer/*.c) \
 	$(addprefix shim/library/,endpoint.c guard.c report.c settings.c)
 HEADERS := $(wildcard shim/*/*.h)
 

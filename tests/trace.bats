@@ -71,17 +71,45 @@ refused_where_no_preload_reaches() { # COMMAND...
     done
 }
 
-# Connections that wait, and are interrupted; not to itself.
-@test "where the tracer can no longer see what a call has connected, the call fails" {
+# A call that waits, and is interrupted. Meanwhile another thread gives the descriptor to another file, and
+# writes another destination where that of the call was; or what the call names is unmapped.
+meanwhile='
+import ctypes, os, signal, socket, struct, sys, threading, time
+def endpoint(port):
+    return struct.pack("=HH4s8x", socket.AF_INET, socket.htons(port), bytes([127, 0, 0, 1]))
+libc = ctypes.CDLL("libc.so.6", use_errno=True)
+destination = ctypes.create_string_buffer(endpoint(int(sys.argv[1])), 16)
+s = socket.socket()
+kept = s.dup()
+signal.signal(signal.SIGALRM, lambda *_: None)
+def meddle():
+    time.sleep(0.5)
+    os.dup2(os.open("/dev/null", os.O_RDONLY), s.fileno())
+    destination[:] = endpoint(int(sys.argv[2]))
+    signal.pthread_kill(threading.main_thread().ident, signal.SIGALRM)
+threading.Thread(target=meddle).start()
+print(libc.connect(s.fileno(), destination, 16), ctypes.get_errno(), end=" ")
+print("state", kept.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1)[0])'
+
+@test "what a thread does to the descriptor and the address of a call in progress changes nothing" {
+    lose_syns_to 50000
+    lose_syns_to 50100
+    set_source_ports 50000
+    run -0 tracing python3 -c "$meanwhile" 50000 50100
+    assert_output '-1 111 state 7' # CLOSE
+    run -0 tracing python3 -c "$meanwhile" 50100 50000
+    assert_output '-1 4 state 2' # EINTR, SYN_SENT
+    run -0 unprotected python3 -c "$meanwhile" 50000 50100
+    assert_output '-1 4 state 2'
+}
+
+@test "what a call names may vanish while it waits" {
     local program call thing
     lose_syns_to 50000
     while read -r thing call program; do
         # shellcheck disable=SC2086 # a program and its option
-        VANISH=2 run -0 tracing $program $call 127.0.0.1 50000
-        assert_line 'connect: EINTR'
-        # shellcheck disable=SC2086
         VANISH=$thing run -0 tracing $program $call 127.0.0.1 50000
-        assert_line 'connect: ECONNREFUSED'
+        assert_line 'connect: EINTR'
     done <<END
 1 sendto $root/build/static/raw
 1 sendmsg $root/build/static/raw
@@ -189,12 +217,60 @@ time.sleep(60)' "$root/build/static/raw" 127.0.0.1 50000
     refused_where_no_preload_reaches rewrite 10.96.0.1 80 127.0.0.1 50000 connect 10.96.0.1 80
 }
 
-@test "io_uring is as on a host that forbids it" {
+@test "io_uring is as on a host that forbids it, a ring that was inherited included" {
     set_source_ports 50000
     run -2 tracing uring 127.0.0.1 50000
     assert_output --partial 'Operation not permitted'
     run -0 unprotected uring 127.0.0.1 50000
     assert_connected_to_itself
+    # io_uring_setup, io_uring_enter, io_uring_register
+    run -0 tracing python3 -c '
+import ctypes
+libc = ctypes.CDLL(None, use_errno=True)
+print([(libc.syscall(number, -1, 0, 0, 0, 0, 0), ctypes.get_errno()) for number in (425, 426, 427)])'
+    assert_output '[(-1, 1), (-1, 1), (-1, 1)]'
+}
+
+# SECCOMP_RET_USER_NOTIF outranks a tracer, and the supervisor lets each call go on.
+@test "a filter of the command that asks a supervisor: self-connections are refused, servers are reached" {
+    set_source_ports 50000
+    server 50100
+    run -0 unprotected deny connect supervise connect 127.0.0.1 50000
+    assert_connected_to_itself
+    run -0 tracing deny connect supervise sh -c 'connect 127.0.0.1 50000; connect --nonblock 127.0.0.1 50000'
+    assert_line --index 0 'connect: ECONNREFUSED'
+    refute_line 'connect: 0'
+    refute_line 'peer: 127.0.0.1:50000'
+    set_source_ports 50002
+    run -0 tracing deny connect supervise connect 127.0.0.1 50100
+    assert_line 'connect: 0'
+    # For all threads at once: not here.
+    run -0 tracing python3 -c '
+import ctypes
+libc = ctypes.CDLL(None, use_errno=True)
+print(libc.syscall(317, 1, 1 | 8 | 16, ctypes.create_string_buffer(16)), ctypes.get_errno())'
+    assert_output '-1 22'
+}
+
+@test "a filter of the command that asks a tracer: its calls fail with ENOSYS, as without one" {
+    local data
+    set_source_ports 50000
+    for data in 0 1 2 3 4 5 6 32767; do
+        run -0 tracing deny connect trace=$data connect 127.0.0.1 50000
+        assert_line --index 0 'connect: E#38'
+        assert_line 'state: CLOSE'
+    done
+    run -0 unprotected deny umask trace=1 sh -c umask
+    local without=$output
+    run -0 tracing deny umask trace=1 sh -c umask
+    assert_output "$without" # the number of the error
+    run -0 tracing sh -c umask
+    refute_output "$without"
+}
+
+@test "in a sandbox that denies connect() to a tracer it says so" {
+    run -125 deny connect trace=1 "$launcher" --trace true
+    assert_line --index 0 'noselfconn: cannot trace: a seccomp filter denies connect() already'
 }
 
 # What a process can find out about itself, but for its number and the time.
@@ -240,6 +316,93 @@ for command in [], sys.argv[2:]:
     print(os.waitpid(process.pid, 0)[1])' "$end" "$launcher" --trace
         assert_equal "${lines[0]}" "${lines[1]}"
     done
+}
+
+# A process that has ended would otherwise be a zombie of the tracer first.
+@test "who waits for the end of a process or a thread finds it ended" {
+    run -0 tracing exits 500
+    assert_regex "$output" '^500 missing 0 still-there '
+    [ "${output##* }" -le 25 ] # a joined thread takes a moment, traced or not
+}
+
+@test "a child of every kind ends for its parent as without a tracer" {
+    local client='
+import os, signal, sys, threading, time
+def status_of(child):
+    pid = os.fork()
+    if pid == 0: child()
+    return os.waitpid(pid, 0)[1]
+def by_exec_of_a_thread():
+    threading.Thread(target=os.execv, args=("/bin/sh", ["sh", "-c", "exit 3"])).start()
+    time.sleep(60)
+def leader_first():
+    import ctypes
+    threading.Thread(target=lambda: (time.sleep(0.1), os._exit(5))).start()
+    ctypes.CDLL(None).syscall(60, 0)  # exit, of this thread alone
+def killed_with_threads():
+    for _ in range(8): threading.Thread(target=time.sleep, args=(60,)).start()
+    os.kill(os.getpid(), signal.SIGKILL)
+def group_exit():
+    for _ in range(8): threading.Thread(target=time.sleep, args=(60,)).start()
+    os._exit(4)
+print([status_of(child) for child in (by_exec_of_a_thread, leader_first, killed_with_threads, group_exit)])'
+    run -0 timeout 30 "$launcher" --trace python3 -c "$client"
+    local traced=$output
+    run -0 timeout 30 python3 -c "$client"
+    assert_output '[768, 1280, 9, 1024]'
+    assert_equal "$traced" "$output"
+}
+
+wait_for_all='
+import os
+try:
+    while True: os.waitpid(-1, 0x40000000)  # __WALL
+except ChildProcessError: print("no child")'
+
+@test "a command that waits for all its children does not wait for the tracer, nor is that listed" {
+    run -0 timeout 10 "$launcher" --trace python3 -c "$wait_for_all"
+    assert_output 'no child'
+    # shellcheck disable=SC2016 # for the inner shell
+    run -0 timeout 10 "$launcher" --trace sh -c 'read -r children </proc/$$/task/$$/children; echo "[$children]"'
+    assert_output '[]'
+}
+
+@test "as a subreaper, which gets all orphans, it has a child that wait(2) does not see" {
+    run -0 timeout 10 python3 -c '
+import ctypes, os, sys
+ctypes.CDLL(None).prctl(36, 1, 0, 0, 0)  # PR_SET_CHILD_SUBREAPER
+os.execv(sys.argv[1], [sys.argv[1], "--trace", "python3", "-c", """
+import os
+try: print(os.wait())
+except ChildProcessError: print("no child")"""])' "$launcher"
+    assert_output 'no child'
+}
+
+@test "strace, gdb, ltrace and proot end, and name the reason" {
+    local tracer
+    for tracer in 'strace -o /dev/null true' 'gdb --batch --ex run /bin/true' 'ltrace -o /dev/null true' 'proot true'; do
+        # shellcheck disable=SC2086 # several words
+        run timeout 20 "$launcher" --trace $tracer
+        refute_regex "$status" '^(0|124)$'
+        assert_output --regexp '(ptrace|PTRACE|TRACEME).*: Operation not permitted'
+        run timeout 20 "$launcher" --trace sh -c "$tracer; exit \$?"
+        refute_regex "$status" '^(0|124)$'
+        assert_output --regexp '(ptrace|PTRACE|TRACEME).*: Operation not permitted'
+    done
+}
+
+@test "limits of the command are not those of the tracer" {
+    # shellcheck disable=SC2016 # for the inner shell
+    background limited bash -c 'ulimit -S -t 60 -n 70 -v 9000000; exec "$@"' bash \
+        "$launcher" --trace sh -c 'echo $$; exec sleep 60'
+    local process tracer
+    process=$(process_of limited)
+    tracer=$(tracer_of "$process")
+    run awk '/^Max (cpu time|open files|address space)/ && $4 == $5 { raised++ } END { print raised }' "/proc/$tracer/limits"
+    assert_output 3
+    run awk '/^Max open files/ { print $4 }' "/proc/$process/limits"
+    assert_output 70
+    kill -KILL "$process"
 }
 
 @test "timeout, nohup, setsid and time do with it what they do with others" {
@@ -551,7 +714,7 @@ deny pidfd_getfd kill|the tracer: No child processes
 deny write-3 fail|the tracer: No child processes
 deny pidfd_open fail|pidfd_getfd: Operation not permitted
 deny process_vm_readv fail|process_vm_readv: Operation not permitted
-deny get-syscall-info fail|a system call did not stop for the tracer, or its result stayed: Bad file descriptor
+deny get-syscall-info fail|the tracer did not intercept a test call: Bad file descriptor
 deny clone fail|clone: Operation not permitted
 END
     # Where /proc does not say who traces it.
@@ -623,6 +786,14 @@ END
             # shellcheck disable=SC2086 # a program and its option
             run -0 as_an_ordinary_user "$folder/noselfconn" --trace $program $call 127.0.0.1 50100
             assert_line 'connect: ECONNREFUSED'
+            assert_line 'state: CLOSE' # it has never begun
+            # shellcheck disable=SC2086
+            run -0 as_an_ordinary_user deny set-syscall-info fail "$folder/noselfconn" --trace $program $call 127.0.0.1 50100
+            assert_line 'connect: ECONNREFUSED'
+            assert_line 'state: CLOSE'
+            # shellcheck disable=SC2086
+            run -0 as_an_ordinary_user "$folder/noselfconn" --trace --observe $program $call 127.0.0.1 50100
+            assert_line 'connect: 0'
             # shellcheck disable=SC2086
             run -0 as_an_ordinary_user $program $call 127.0.0.1 50100
             assert_line 'connect: 0'
@@ -662,6 +833,60 @@ thread.join()'
     run -0 --separate-stderr tracing --log stderr sh -c '"$@" 2>&1' sh "$root/build/static/connect" 127.0.0.1 50000
     assert_output --partial 'action=refused'
     assert_equal "$stderr" ''
+}
+
+@test "a line to stderr goes to what that was at exec: of a thread and a child, too, and to nothing else" {
+    local client='
+import os, socket, sys, threading
+def attempt(): socket.socket().connect_ex(("127.0.0.1", 50000))
+def in_a_child():
+    if os.fork() == 0:
+        attempt()
+        os._exit(0)
+    os.wait()
+def in_a_thread(what):
+    thread = threading.Thread(target=what)
+    thread.start()
+    thread.join()
+attempt(); in_a_child(); in_a_thread(attempt); in_a_thread(in_a_child)
+os.dup2(os.open(sys.argv[1], os.O_WRONLY | os.O_CREAT | os.O_APPEND), 2)
+attempt(); in_a_child(); in_a_thread(attempt)'
+    set_source_ports 50000
+    run -0 --separate-stderr tracing --log stderr python3 -c "$client" "$BATS_TEST_TMPDIR/later"
+    assert_equal "$(grep -c action=refused <<<"$stderr")" 4
+    [ ! -s "$BATS_TEST_TMPDIR/later" ]
+    # Of a thread that runs another program, under the number of the first one.
+    run -0 --separate-stderr tracing --log stderr python3 -c '
+import os, sys, threading, time
+os.dup2(1, 2)
+threading.Thread(target=os.execv, args=(sys.argv[1], sys.argv[1:])).start()
+time.sleep(60)' "$root/build/static/connect" 127.0.0.1 50000
+    assert_output --partial action=refused
+    assert_equal "$stderr" ''
+}
+
+# What takes the lines then needs the tracer, to start a process.
+@test "standard error that takes no more lines stops nothing" {
+    set_source_ports 50000
+    run -0 timeout 60 nsenter --target "${host_process[here]}" --net "$launcher" --trace --log stderr python3 -c '
+import os, socket, subprocess, sys, threading
+reader, writer = os.pipe()
+if os.fork() == 0:
+    os.close(reader)
+    os.dup2(writer, 2)
+    os.close(writer)
+    os.execv(sys.executable, [sys.executable, "-c", """
+import os, socket, threading
+def fill():
+    while True: os.write(2, b"x" * 4096)
+for _ in range(2): threading.Thread(target=fill, daemon=True).start()
+for _ in range(2000):
+    with socket.socket() as s: s.connect_ex(("127.0.0.1", 50000))
+os._exit(0)"""])
+os.close(writer)
+while os.read(reader, 4096): subprocess.run(["true"])
+print("all read")'
+    assert_output 'all read'
 }
 
 @test "--observe lets it, and says so" {
@@ -735,9 +960,45 @@ for port, alone in (50000, False), (50100, False), (50100, True):
     assert_output $'111\n0\n0'
 }
 
+# Starts a command that connects COUNT times once the tracer is watched, by WATCH PROCESS in a file `watch`.
+watch_the_tracer() { # COUNT WATCH...
+    local process
+    rm -f "$BATS_TEST_TMPDIR/go" "$BATS_TEST_TMPDIR/watch"
+    mkfifo "$BATS_TEST_TMPDIR/go"
+    background busy tracing python3 -c '
+import os, socket, sys
+listener = socket.create_server(("127.0.0.1", 0))
+print(os.getpid(), flush=True)
+open(sys.argv[2]).read()
+for _ in range(int(sys.argv[1])):
+    with socket.create_connection(listener.getsockname()): listener.accept()[0].close()' "$1" "$BATS_TEST_TMPDIR/go"
+    process=$(process_of busy)
+    background watch "${@:2}" "$(tracer_of "$process")"
+    local watch=$!
+    eventually grep -q attached "$BATS_TEST_TMPDIR/watch"
+    : >"$BATS_TEST_TMPDIR/go"
+    wait "$watch"
+}
+
+# bats test_tags=shipped
+@test "a traced connect costs the tracer 11 system calls and at most 1,000 instructions" {
+    local few many
+    watch_the_tracer 10 strace -o "$BATS_TEST_TMPDIR/few" -p
+    watch_the_tracer 110 strace -o "$BATS_TEST_TMPDIR/many" -p
+    few=$(grep -c '(' "$BATS_TEST_TMPDIR/few")
+    many=$(grep -c '(' "$BATS_TEST_TMPDIR/many")
+    assert_equal $((many - few)) 1100
+    watch_the_tracer 10 steps
+    few=$(tail -n 1 "$BATS_TEST_TMPDIR/watch")
+    watch_the_tracer 110 steps
+    many=$(tail -n 1 "$BATS_TEST_TMPDIR/watch")
+    echo "instructions: $(((many - few) / 100))"
+    [ "$many" -gt "$few" ] && [ $((many - few)) -le 100000 ]
+}
+
 # The list of differences in noselfconn(1).
 
-@test "different: no debugger attaches, and none is started" {
+@test "different: no debugger attaches" {
     # shellcheck disable=SC2016 # for the inner shell
     background command "$launcher" --trace sh -c 'echo $$; exec sleep 60'
     local process
@@ -746,8 +1007,6 @@ for port, alone in (50000, False), (50100, False), (50100, True):
     assert_failure
     assert_output --partial 'Operation not permitted'
     kill -KILL "$process"
-    run timeout 10 "$launcher" --trace sh -c 'strace -o /dev/null true; exit $?'
-    assert_output --partial 'Operation not permitted'
 }
 
 @test "different: a signal that is ignored ends a call that is never restarted" {
@@ -761,6 +1020,41 @@ print(ctypes.CDLL(None, use_errno=True).epoll_wait(epoll.fileno(), ctypes.create
     assert_output '-1 Interrupted system call'
     run -0 unprotected python3 -c "$client"
     assert_output '0 Success'
+}
+
+@test "different: what asks not to be traced cannot connect, and a second kind of filter is denied" {
+    local client='
+import ctypes, os, socket
+libc = ctypes.CDLL(None, use_errno=True)
+print(libc.prctl(22, 1, 0, 0, 0) if os.environ.get("STRICT") else 0, ctypes.get_errno(), flush=True)  # PR_SET_SECCOMP
+child = libc.syscall(56, 0x00800000 | 17, 0, 0, 0, 0)  # clone: CLONE_UNTRACED, SIGCHLD
+if child == 0:
+    print(socket.socket().connect_ex(("127.0.0.1", 9)), flush=True)
+    os._exit(0)
+os.waitpid(child, 0)'
+    STRICT=1 run -0 tracing python3 -c "$client"
+    assert_output $'-1 22\n38' # EINVAL, ENOSYS
+    run -0 unprotected python3 -c "$client"
+    assert_output $'0 0\n111'
+    STRICT=1 run -137 unprotected python3 -c "$client"
+}
+
+@test "different: a process 1 that waits for nobody keeps the tracer as a zombie" {
+    run -0 on here unshare --pid --fork --mount-proc python3 -c '
+import subprocess, sys, time
+subprocess.run([sys.argv[1], "--trace", "true"])
+time.sleep(0.5)
+subprocess.run(["ps", "-o", "stat=,comm=", "--ppid", "1"])' "$launcher"
+    assert_output --regexp 'Zs? +noselfconn'
+}
+
+@test "different: LeakSanitizer cannot look for leaks" {
+    run -0 unprotected connect-asan 127.0.0.1 9
+    run tracing connect-asan 127.0.0.1 9
+    assert_failure
+    assert_output --partial 'LeakSanitizer has encountered a fatal error'
+    ASAN_OPTIONS=detect_leaks=0 run -0 tracing connect-asan 127.0.0.1 9
+    assert_line 'connect: ECONNREFUSED'
 }
 
 @test "different: /proc names the tracer, and the filter" {

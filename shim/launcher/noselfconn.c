@@ -6,9 +6,9 @@
  *
  * Reading order: this file, judge.c, dry_run.c, loader.c. */
 #define _GNU_SOURCE /* memrchr, strdupa */
+#include "../tracer/trace.h"
 #include "launcher.h"
 #include "say.h"
-#include "trace.h"
 
 #include <errno.h>
 #include <getopt.h>
@@ -189,7 +189,7 @@ int main(int argc, char **argv)
         fail(EXIT_OWN_FAILURE, usage, "no command given");
     judge(&judgement, &launch, arguments);
     if (judgement.verdict == YES && options.trace) {
-        judgement.what_to_do = trace_begin(environ, judgement.text, sizeof judgement.text);
+        judgement.what_to_do = trace_begin(judgement.text, sizeof judgement.text);
         judgement.verdict = judgement.what_to_do == NULL ? YES : NO;
     }
     act_on(&judgement);

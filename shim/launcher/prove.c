@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #define _GNU_SOURCE
+#include "../tracer/trace.h"
 #include "launcher.h"
 #include "say.h"
-#include "trace.h"
 
 #include <errno.h>
 #include <netinet/in.h>
@@ -80,7 +80,7 @@ void prove(bool is_traced)
         fail(EXIT_CANNOT_TELL, NULL, "cannot tell: cannot self-connect on 127.0.0.1 without %s: %s",
              guard, strerror(outcome));
     if (is_traced)
-        what_to_do = trace_begin(environ, why, sizeof why);
+        what_to_do = trace_begin(why, sizeof why);
     if (what_to_do != NULL)
         fail(EXIT_OWN_FAILURE, what_to_do, "%s", why);
     outcome = is_traced ? prove_as_child() : run_child();

@@ -2,16 +2,20 @@
 /* Runs a command as a sandbox would that did not expect one system call, or as a kernel that is too
  * old for it, by seccomp(2):
  *
- *     deny CALL fail|unknown|kill COMMAND [ARGUMENT]...
+ *     deny CALL fail|unknown|kill|trace=DATA|supervise COMMAND [ARGUMENT]...
  *
- * The call then fails with EPERM, with ENOSYS, or ends the process by SIGSYS. Some names are for
- * one use of a call; those of a newer kernel fail as on one that does not know them. */
+ * The call then fails with EPERM, with ENOSYS, or ends the process by SIGSYS; is for a tracer that
+ * does not exist, which the kernel answers by ENOSYS; or is for a supervisor, who lets it go on.
+ * Some names are for one use of a call; those of a newer kernel fail as on one that does not know
+ * them. */
 #include "common.h"
 
 #include <fcntl.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
+#include <signal.h>
 #include <stddef.h>
+#include <sys/ioctl.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 
@@ -24,6 +28,8 @@ struct denied {
 };
 
 static const struct denied calls[] = {
+    {"connect", SYS_connect, -1, 0, EPERM},
+    {"umask", SYS_umask, -1, 0, EPERM},
     {"getsockname", SYS_getsockname, -1, 0, EPERM},
     {"getsockopt", SYS_getsockopt, -1, 0, EPERM},
     {"shutdown", SYS_shutdown, -1, 0, EPERM},
@@ -51,10 +57,26 @@ static const struct denied *find(const char *name)
     exit(2);
 }
 
+/* Ends with the command: it has the filter itself, so that there is always one to wait for. */
+static void supervise(int listener)
+{
+    struct seccomp_notif call = {.id = 0};
+
+    must(prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0), "PR_SET_PDEATHSIG");
+    while (ioctl(listener, SECCOMP_IOCTL_NOTIF_RECV, &call) == 0) {
+        struct seccomp_notif_resp answer = {.id = call.id,
+                                            .flags = SECCOMP_USER_NOTIF_FLAG_CONTINUE};
+        ioctl(listener, SECCOMP_IOCTL_NOTIF_SEND, &answer);
+        memset(&call, 0, sizeof call);
+    }
+    _exit(0);
+}
+
 int main(int argc, char **argv)
 {
     if (argc < 4) {
-        fprintf(stderr, "usage: deny CALL fail|unknown|kill COMMAND [ARGUMENT]...\n");
+        fprintf(stderr,
+                "usage: deny CALL fail|unknown|kill|trace=DATA|supervise COMMAND [ARGUMENT]...\n");
         return 2;
     }
     const struct denied *call = find(argv[1]);
@@ -66,6 +88,10 @@ int main(int argc, char **argv)
         action = SECCOMP_RET_KILL_PROCESS;
     else if (strcmp(argv[2], "unknown") == 0)
         action = SECCOMP_RET_ERRNO | ENOSYS;
+    else if (strncmp(argv[2], "trace=", 6) == 0)
+        action = SECCOMP_RET_TRACE | ((unsigned int)atoi(argv[2] + 6) & SECCOMP_RET_DATA);
+    else if (strcmp(argv[2], "supervise") == 0)
+        action = SECCOMP_RET_USER_NOTIF;
     struct sock_filter instructions[] = {
         BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
         BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, call->number, 0, 4),
@@ -81,7 +107,14 @@ int main(int argc, char **argv)
                                       .filter = instructions};
 
     must(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), "PR_SET_NO_NEW_PRIVS");
-    must(prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &filter), "PR_SET_SECCOMP");
+    const unsigned int flags =
+        action == SECCOMP_RET_USER_NOTIF ? SECCOMP_FILTER_FLAG_NEW_LISTENER : 0;
+    int listener =
+        must((int)syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, flags, &filter), "seccomp");
+    if (flags != 0 && must(fork(), "fork") == 0)
+        supervise(listener);
+    if (flags != 0)
+        close(listener);
     execvp(argv[3], argv + 3);
     die(argv[3]);
 }
