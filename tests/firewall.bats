@@ -5,8 +5,8 @@
 
 load helpers
 
-all_rules() { # [nft|legacy]
-    on here sh -c "iptables${1:+-$1}-save; ip6tables${1:+-$1}-save" | grep -v '^#'
+all_rules() {
+    on here sh -c 'iptables-save; ip6tables-save' | grep -v '^#'
 }
 
 assert_refused_by() { # PROGRAM ARGUMENT...
@@ -65,7 +65,7 @@ assert_refused_by() { # PROGRAM ARGUMENT...
         on here $command -I OUTPUT -o lo -j ACCEPT
     done
     run -1 on here "$firewall" status
-    assert_line 'IPv4: on, refused: 1; but a rule before it can accept a self-connection'
+    assert_line 'IPv4: on, refused: 1; but a rule before it may accept a self-connection'
     assert_line 'Put it first: noselfconn-firewall on'
     on here "$firewall" on
     run -0 on here "$firewall" status
