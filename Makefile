@@ -9,6 +9,8 @@ PREFIX = /usr/local
 MULTIARCH := $(shell $(CC) -print-multiarch 2>/dev/null)
 LIBDIR = $(PREFIX)/lib$(MULTIARCH:%=/%)
 BINDIR = $(PREFIX)/bin
+SBINDIR = $(PREFIX)/sbin
+UNITDIR = $(PREFIX)/lib/systemd/system
 MANDIR = $(PREFIX)/share/man
 BASHDIR = $(PREFIX)/share/bash-completion/completions
 ZSHDIR = $(PREFIX)/share/zsh/site-functions
@@ -57,24 +59,34 @@ demo: all ## watch telnet connect to itself, and be refused instead; HOST=1: on 
 # By rename, so that each program that starts meanwhile finds the old one or the new one.
 PUT = put() { mkdir -p "$$(dirname "$$3")" && cp "$$2" "$$3.new" && chmod "$$1" "$$3.new" && mv -f "$$3.new" "$$3"; }; put
 DOCUMENTED = $(MANDIR)/man1/noselfconn.1 $(MANDIR)/man1/noselfconn-audit.1 \
-	$(MANDIR)/man7/libnoselfconn.7 $(BASHDIR)/noselfconn $(BASHDIR)/noselfconn-audit \
+	$(MANDIR)/man7/libnoselfconn.7 $(MANDIR)/man8/noselfconn-firewall.8 \
+	$(BASHDIR)/noselfconn $(BASHDIR)/noselfconn-audit $(BASHDIR)/noselfconn-firewall \
 	$(ZSHDIR)/_noselfconn
-INSTALLED = $(LIBDIR)/libnoselfconn.so $(BINDIR)/noselfconn $(BINDIR)/noselfconn-audit $(DOCUMENTED)
+INSTALLED = $(LIBDIR)/libnoselfconn.so $(BINDIR)/noselfconn $(BINDIR)/noselfconn-audit \
+	$(SBINDIR)/noselfconn-firewall $(UNITDIR)/noselfconn-firewall.service $(DOCUMENTED)
 
 .PHONY: install
-install: install-library ## install it: PREFIX, LIBDIR, BINDIR, MANDIR, BASHDIR, ZSHDIR, DESTDIR
+install: install-library ## install it: PREFIX, LIBDIR, BINDIR, SBINDIR, UNITDIR, MANDIR, BASHDIR, ZSHDIR, DESTDIR
 	@mkdir -p $(BUILD)/installed
 	$(CC) $(LAUNCHER_CFLAGS) -DINSTALLED_LIBRARY='"$(LIBDIR)/libnoselfconn.so"' \
 		-o $(BUILD)/installed/noselfconn $(LAUNCHER_SOURCES) $(INSTRUMENT)
-	sed 's|sed -n .* "$$(dirname .*Makefile"$$|echo $(VERSION)|' scripts/noselfconn-audit \
-		>$(BUILD)/installed/noselfconn-audit
+	for script in noselfconn-audit noselfconn-firewall; do \
+		sed 's|sed -n .* "$$(dirname .*Makefile"$$|echo $(VERSION)|' scripts/$$script \
+			>$(BUILD)/installed/$$script || exit; \
+	done
+	sed 's|@sbindir@|$(SBINDIR)|' scripts/noselfconn-firewall.service \
+		>$(BUILD)/installed/noselfconn-firewall.service
 	@$(PUT) 755 $(BUILD)/installed/noselfconn $(DESTDIR)$(BINDIR)/noselfconn
 	@$(PUT) 755 $(BUILD)/installed/noselfconn-audit $(DESTDIR)$(BINDIR)/noselfconn-audit
+	@$(PUT) 755 $(BUILD)/installed/noselfconn-firewall $(DESTDIR)$(SBINDIR)/noselfconn-firewall
+	@$(PUT) 644 $(BUILD)/installed/noselfconn-firewall.service $(DESTDIR)$(UNITDIR)/noselfconn-firewall.service
 	@$(PUT) 644 scripts/noselfconn.1 $(DESTDIR)$(MANDIR)/man1/noselfconn.1
 	@$(PUT) 644 scripts/noselfconn-audit.1 $(DESTDIR)$(MANDIR)/man1/noselfconn-audit.1
 	@$(PUT) 644 scripts/libnoselfconn.7 $(DESTDIR)$(MANDIR)/man7/libnoselfconn.7
+	@$(PUT) 644 scripts/noselfconn-firewall.8 $(DESTDIR)$(MANDIR)/man8/noselfconn-firewall.8
 	@$(PUT) 644 scripts/completion.bash $(DESTDIR)$(BASHDIR)/noselfconn
 	@$(PUT) 644 scripts/completion.bash $(DESTDIR)$(BASHDIR)/noselfconn-audit
+	@$(PUT) 644 scripts/completion.bash $(DESTDIR)$(BASHDIR)/noselfconn-firewall
 	@$(PUT) 644 scripts/completion.zsh $(DESTDIR)$(ZSHDIR)/_noselfconn
 
 .PHONY: install-library

@@ -7,7 +7,7 @@ TEST_OBJECTS := $(patsubst tests/objects/%.c,$(BUILD)/tests/%.so,$(wildcard test
 # Of these a tracer protects the static form, too (GUARD=tracer in tests/helpers.bash).
 STATIC_PROGRAMS = $(addprefix build/static/,attempts connect contract elsewhere fastopen quick raw \
 	signals threads untouched waiting)
-SCRIPTS = scripts/noselfconn scripts/noselfconn-audit scripts/demo scripts/install-test-tools \
+SCRIPTS = scripts/noselfconn scripts/noselfconn-audit scripts/noselfconn-firewall scripts/demo scripts/install-test-tools \
 	scripts/forget-preload scripts/make-deb tests/soak tests/fresh tests/kernels/boot tests/kernels/guest .ci/run
 # Most tests wait more than they compute.
 JOBS = $$(($$(nproc) * 2))
@@ -252,5 +252,5 @@ lint: ## check layout and style: clang-format, clang-tidy, cppcheck, shellcheck,
 	shfmt -i 4 -ln bats -d tests/*.bats tests/*.bash
 	shellcheck scripts/completion.bash
 	shfmt -i 4 -ln bash -d scripts/completion.bash
-	mandoc -T lint -W warning scripts/*.[17]
+	mandoc -T lint -W warning scripts/*.[178]
 
