@@ -83,7 +83,7 @@ on() { # NAME COMMAND...
 }
 
 unprotected() {
-    [ "$guard" != firewall ] || on here "$firewall" off
+    switch_firewall off here
     on here "$@"
 }
 
@@ -94,9 +94,18 @@ protected() {
 guarded() { # HOST COMMAND...
     case $guard in
     tracer) on "$1" "$root/build/noselfconn" --trace "${@:2}" ;;
-    firewall) on "$1" "$firewall" on && on "$@" ;;
+    firewall) switch_firewall on "$1" && on "$@" ;;
     *) on "$1" env LD_PRELOAD="$library" "${@:2}" ;;
     esac
+}
+
+switch_firewall() { # on|off HOST
+    local is_on=$BATS_TEST_TMPDIR/firewall-${host_process[$2]}
+    if [ "$1" = on ] && [ ! -e "$is_on" ]; then
+        on "$2" "$firewall" on && touch "$is_on"
+    elif [ "$1" = off ] && [ -e "$is_on" ]; then
+        on "$2" "$firewall" off && rm "$is_on"
+    fi
 }
 
 # protected, under strace, which writes into a file `trace`.
