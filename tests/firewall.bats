@@ -80,19 +80,18 @@ assert_refused_by() { # PROGRAM ARGUMENT...
 @test "the bytecode is what its listing says" {
     local family listing
     on here "$firewall" on
-    for family in iptables ip6tables; do
-        run -0 on here sh -x "$firewall" on
-        listing=$(sed -n "/^++ printf '%s\\\\n' '/,/ret #0/p" <<<"$output" | sed "s/.*printf '%s.n' '//" |
-            awk -v wanted="$([ $family = iptables ] || echo 2)" '
-                /ldx/ && !/M\[0\]/ { listing++ }
-                listing == (wanted ? 2 : 1)')
+    eval "$(sed -n '/^ports=/,/^version()/p' "$firewall" | sed '$d')"
+    for family in ip ip6; do
+        listing=listing_v4
+        [ $family = ip ] || listing=listing_v6
         # bpfc wants labels to jump to.
-        run -0 bpfc -f xt_bpf -i - < <(awk -F '; ' '{
-            instruction = $2; sub(/   .*/, "", instruction)
-            if (split(instruction, part, ", ") == 3)
-                instruction = part[1] ", L" NR + part[2] ", L" NR + part[3]
-            print "L" NR - 1 ": " instruction }' <<<"$listing")
-        on here $family -S OUTPUT | grep -qF -- "--bytecode \"$output\""
+        awk -F '; ' '{
+            sub(/   .*/, "", $2)
+            if (split($2, part, ", ") == 3)
+                $2 = part[1] ", L" NR + part[2] ", L" NR + part[3]
+            print "L" NR - 1 ": " $2 }' <<<"${!listing}" >"$BATS_TEST_TMPDIR/listing"
+        run -0 bpfc -f xt_bpf -i "$BATS_TEST_TMPDIR/listing"
+        on here ${family}tables -S OUTPUT | grep -F -- "--bytecode \"$output\""
     done
 }
 
@@ -112,7 +111,7 @@ while True:
     eventually grep -qx 111 "$BATS_TEST_TMPDIR/client"
     assert_refused_by connect-static 127.0.0.1 50000
     for program in dial dial-static; do
-        run on here $program 127.0.0.1:50000
+        run on here $program 50000
         assert_output --partial refused
     done
 }
@@ -195,7 +194,7 @@ print(errno.errorcode.get(client.connect_ex((address, 50000)), "connected"))' op
 # An ordinary user's host has no lock file for it.
 # bats test_tags=root
 @test "with iptables over the older interface: the same" {
-    local command
+    local command before
     mkdir "$BATS_TEST_TMPDIR/legacy"
     for command in iptables ip6tables; do
         ln -s "$(command -v $command-legacy)" "$BATS_TEST_TMPDIR/legacy/$command"
@@ -205,8 +204,7 @@ print(errno.errorcode.get(client.connect_ex((address, 50000)), "connected"))' op
     PATH=$BATS_TEST_TMPDIR/legacy:$PATH
     on here iptables -A OUTPUT -o lo -j ACCEPT
     on here ip6tables -A OUTPUT -o lo -j ACCEPT
-    run all_rules
-    local before=$output
+    before=$(all_rules | sed 's/\[.*\]//')
     on here "$firewall" on
     set_source_ports 50000
     assert_refused_by connect 127.0.0.1 50000
@@ -215,7 +213,7 @@ print(errno.errorcode.get(client.connect_ex((address, 50000)), "connected"))' op
     assert_output $'IPv4: on, refused: 1\nIPv6: on, refused: 1'
     on here "$firewall" off
     # The counters of the other rule go on.
-    assert_equal "$(all_rules | sed 's/\[.*\]//')" "$(sed 's/\[.*\]//' <<<"$before")"
+    assert_equal "$(all_rules | sed 's/\[.*\]//')" "$before"
 }
 
 # A command in front of iptables' own.
