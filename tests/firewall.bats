@@ -91,7 +91,7 @@ assert_refused_by() { # PROGRAM ARGUMENT...
                 $2 = part[1] ", L" NR + part[2] ", L" NR + part[3]
             print "L" NR - 1 ": " $2 }' <<<"${!listing}" >"$BATS_TEST_TMPDIR/listing"
         run -0 bpfc -f xt_bpf -i "$BATS_TEST_TMPDIR/listing"
-        on here ${family}tables -S OUTPUT | grep -F -- "--bytecode \"$output\""
+        on here ${family}tables -S OUTPUT | grep -F -- "--bytecode \"${output%,}\""
     done
 }
 
