@@ -596,7 +596,7 @@ time.sleep(60)'
     run -0 /usr/local/lib/noselfconn-tests/promtool check metrics <<<"$output"
     assert_output ''
     # Without the right to ask iptables nothing is said of them.
-    run -1 on here setpriv --inh-caps=-all --bounding-set=-all "$audit" --processes
+    run on here setpriv --inh-caps=-all --bounding-set=-all "$audit" --processes
     assert_line 'Whether the rules of noselfconn-firewall are on, root can see.'
 }
 

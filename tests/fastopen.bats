@@ -92,6 +92,7 @@ the_send_is_refused_instead() { # [--nonblock] CALL ADDRESS
     assert_line 'heard: ECONNREFUSED'
 }
 
+# bats test_tags=severing
 @test "while the SYN with the data is lost" {
     local call
     set_source_ports 50000
