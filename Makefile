@@ -9,6 +9,8 @@ PREFIX = /usr/local
 MULTIARCH := $(shell $(CC) -print-multiarch 2>/dev/null)
 LIBDIR = $(PREFIX)/lib$(MULTIARCH:%=/%)
 BINDIR = $(PREFIX)/bin
+SBINDIR = $(PREFIX)/sbin
+UNITDIR = $(PREFIX)/lib/systemd/system
 MANDIR = $(PREFIX)/share/man
 BASHDIR = $(PREFIX)/share/bash-completion/completions
 ZSHDIR = $(PREFIX)/share/zsh/site-functions
@@ -58,9 +60,11 @@ demo: all ## watch telnet connect to itself, and be refused instead; HOST=1: on 
 # By rename, so that each program that starts meanwhile finds the old one or the new one.
 PUT = put() { mkdir -p "$$(dirname "$$3")" && cp "$$2" "$$3.new" && chmod "$$1" "$$3.new" && mv -f "$$3.new" "$$3"; }; put
 DOCUMENTED = $(MANDIR)/man1/noselfconn.1 $(MANDIR)/man1/noselfconn-audit.1 \
-	$(MANDIR)/man7/libnoselfconn.7 $(BASHDIR)/noselfconn $(BASHDIR)/noselfconn-audit \
+	$(MANDIR)/man7/libnoselfconn.7 $(MANDIR)/man8/noselfconn-firewall.8 \
+	$(BASHDIR)/noselfconn $(BASHDIR)/noselfconn-audit $(BASHDIR)/noselfconn-firewall \
 	$(ZSHDIR)/_noselfconn
-INSTALLED = $(LIBDIR)/libnoselfconn.so $(BINDIR)/noselfconn $(BINDIR)/noselfconn-audit $(DOCUMENTED)
+INSTALLED = $(LIBDIR)/libnoselfconn.so $(BINDIR)/noselfconn $(BINDIR)/noselfconn-audit \
+	$(SBINDIR)/noselfconn-firewall $(UNITDIR)/noselfconn-firewall.service $(DOCUMENTED)
 
 # A user can go on in a checkout from which root has installed: what is not built yet, or not for this
 # LIBDIR, is built elsewhere. $(1): what has to be built; $(2): what copies it.
@@ -71,16 +75,21 @@ WITH_BUILD = @if $(QUIETLY) --question $(1:%=$(BUILD)/%) $(3); then $(QUIETLY) $
 
 .PHONY: copy-all copy-library
 .PHONY: install
-install: ## install it: PREFIX, LIBDIR, BINDIR, MANDIR, BASHDIR, ZSHDIR, DESTDIR
+install: ## install it: PREFIX, LIBDIR, BINDIR, SBINDIR, UNITDIR, MANDIR, BASHDIR, ZSHDIR, DESTDIR
 	$(call WITH_BUILD,libnoselfconn.so noselfconn,copy-all,&& grep -qF '$(LIBDIR)/libnoselfconn.so' $(BUILD)/noselfconn)
 copy-all: copy-library
 	@$(PUT) 755 $(BUILD)/noselfconn $(DESTDIR)$(BINDIR)/noselfconn
 	@$(PUT) 755 scripts/noselfconn-audit $(DESTDIR)$(BINDIR)/noselfconn-audit
+	@$(PUT) 755 scripts/noselfconn-firewall $(DESTDIR)$(SBINDIR)/noselfconn-firewall
+	@sed 's|@sbindir@|$(SBINDIR)|' scripts/noselfconn-firewall.service | \
+		{ $(PUT) 644 /dev/stdin $(DESTDIR)$(UNITDIR)/noselfconn-firewall.service; }
 	@$(PUT) 644 scripts/noselfconn.1 $(DESTDIR)$(MANDIR)/man1/noselfconn.1
 	@$(PUT) 644 scripts/noselfconn-audit.1 $(DESTDIR)$(MANDIR)/man1/noselfconn-audit.1
 	@$(PUT) 644 scripts/libnoselfconn.7 $(DESTDIR)$(MANDIR)/man7/libnoselfconn.7
+	@$(PUT) 644 scripts/noselfconn-firewall.8 $(DESTDIR)$(MANDIR)/man8/noselfconn-firewall.8
 	@$(PUT) 644 scripts/completion.bash $(DESTDIR)$(BASHDIR)/noselfconn
 	@$(PUT) 644 scripts/completion.bash $(DESTDIR)$(BASHDIR)/noselfconn-audit
+	@$(PUT) 644 scripts/completion.bash $(DESTDIR)$(BASHDIR)/noselfconn-firewall
 	@$(PUT) 644 scripts/completion.zsh $(DESTDIR)$(ZSHDIR)/_noselfconn
 
 .PHONY: install-library

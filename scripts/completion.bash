@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 # shellcheck shell=bash
 # Completion for bash: of noselfconn's options, then of the command as if it stood alone; of
-# noselfconn-audit's options and the ports on which servers listen.
+# noselfconn-audit's options and the ports on which servers listen; of noselfconn-firewall's words.
 
 # bash makes words of their own of "=" and of what stands before and behind it.
 _noselfconn() {
@@ -39,12 +39,17 @@ _noselfconn() {
 _noselfconn_audit() {
     local current=${COMP_WORDS[COMP_CWORD]} ports=
     if [[ $current == -* ]]; then
-        ports='--help --json --openmetrics --sockets --version'
+        ports='--free --help --json --openmetrics --processes --sockets --version -h'
     else
         ports=$(noselfconn-audit 2>/dev/null | sed -n 's/^  .*:\([0-9]*\) (.*/\1/p' | sort -u)
     fi
     mapfile -t COMPREPLY < <(compgen -W "$ports" -- "$current")
 }
 
+_noselfconn_firewall() {
+    mapfile -t COMPREPLY < <(compgen -W 'on off status --help --version' -- "${COMP_WORDS[COMP_CWORD]}")
+}
+
 complete -F _noselfconn noselfconn
 complete -F _noselfconn_audit noselfconn-audit
+complete -F _noselfconn_firewall noselfconn-firewall

@@ -1,4 +1,4 @@
-#compdef noselfconn noselfconn-audit
+#compdef noselfconn noselfconn-audit noselfconn-firewall
 # SPDX-License-Identifier: MIT
 # Completion for zsh, as _noselfconn in a folder of $fpath.
 
@@ -25,13 +25,21 @@ noselfconn)
         '(-):command:_command_names -e' \
         '*::arguments:_normal'
     ;;
+noselfconn-firewall)
+    _arguments \
+        '(- *)'{-h,--help}'[print a summary]' \
+        '(- *)--version[print the version]' \
+        ':what to do:((on\:"refuse self-connections" off\:"take the rules out" status\:"say whether the rules are on"))'
+    ;;
 noselfconn-audit)
     _arguments \
-        '(- *)--help[print a summary]' \
+        '(- *)'{-h,--help}'[print a summary]' \
         '(- *)--version[print the version]' \
         '(--openmetrics --sockets)--json[print JSON]' \
         '(- *)--openmetrics[print metrics for Prometheus]' \
         '(- *)--sockets[print only what is connected to itself]' \
+        '(- *)--free[print a port that no connection can take]' \
+        '(- *)--processes[print which processes have the library]' \
         '*:port:_noselfconn_ports'
     ;;
 esac

@@ -187,19 +187,19 @@ odds_hold() { # RANGE RESERVED PORT [OPTION-OF-ATTEMPTS]
 32768-60999 32768-32867 32868 3127.1 connect
 32768-60999 60000-60999 32768 3027.1 connect
 40000-40099 - 40051 50.0 bind
-40000-40099 40048 40050 26.7 connect
-40000-40099 40040-40048 40050 11.9 connect
-40000-40099 40010-40049 40050 8.0 connect
-40000-40099 40030-40049,40060-40070 40050 9.9 connect
-40000-40099 40000-40010 40050 49.0 connect
+40000-40099 40048 40050 26.6 connect
+40000-40099 40040-40048 40050 11.7 connect
+40000-40099 40010-40049 40050 7.9 connect
+40000-40099 40030-40049,40060-40070 40050 9.6 connect
+40000-40099 40000-40010 40050 47.4 connect
 40000-40099 40080-40099 40000 10.2 connect
 40000-40099 even 40051 50.0 connect
-40000-40009 40000,40002,40004,40006,40008,40005 40007 2.6 connect
-40000-40098 40090-40096 40098 14.9 connect
-40000-40098 40090-40098 40002 13.1 connect
+40000-40009 40000,40002,40004,40006,40008,40005 40007 2.5 connect
+40000-40098 40090-40096 40098 14.8 connect
+40000-40098 40090-40098 40002 12.7 connect
 40000-40098 - 40098 null connect
 40001-40100 40020-40049 40051 9.1 connect
-40000-40019 40004-40008 40010 3.0 connect
+40000-40019 40004-40008 40010 2.8 connect
 40000-40099 40047,40049 40051 16.7 bind
 40000-40099 40080-40099 40001 4.5 bind
 40000-40000 - 40000 1.0 connect
@@ -467,11 +467,158 @@ crontab_command() { # OPTION
     assert_output 1
 }
 
+@test "cron finds it where make install puts it, and no empty file takes the place of the metrics" {
+    local metrics=$BATS_TEST_TMPDIR/metrics command
+    run -0 grep -x 'PATH=/usr/local/bin:/usr/bin:/bin' "$root/scripts/libnoselfconn.7"
+    mkdir "$metrics"
+    echo before >"$metrics/noselfconn.prom"
+    command=$(crontab_command --openmetrics | sed "s|/var/lib/prometheus/node-exporter|$metrics|g")
+    PATH=/usr/bin:/bin run ! sh -c "$command"
+    run -0 cat "$metrics/noselfconn.prom"
+    assert_output before
+    PATH=/usr/bin:/bin run -0 sh -c "$(crontab_command --sockets | sed 's/logger.*/cat/')"
+    assert_output --partial 'noselfconn-audit: not found'
+}
+
+@test "for a port it says who holds it, also when it is a connection to elsewhere" {
+    set_source_ports 50000
+    server 631
+    background client on here python3 -c '
+import socket, time
+client = socket.create_connection(("127.0.0.1", 631))
+time.sleep(60)'
+    eventually is_connected_to 631
+    run unprotected python3 -c 'import socket; socket.create_server(("0.0.0.0", 50000))'
+    assert_output --partial 'Address already in use'
+    run -1 on here "$audit" 50000
+    assert_line '  held by:'
+    assert_line --regexp '^    127\.0\.0\.1:50000 to 127\.0\.0\.1:631 ESTABLISHED \(python3, pid [0-9]+\)$'
+    assert_line '  A server can bind it when these are gone: stop the process; TIME-WAIT lasts a minute.'
+    run -1 on here "$audit" --sockets 50000 50002
+    assert_output --regexp '^127\.0\.0\.1:50000 to 127\.0\.0\.1:631 ESTABLISHED \(python3, pid [0-9]+\)$'
+    run -1 on here "$audit" --json 50000
+    python3 - "$output" <<'EOF'
+import json, sys
+(holder,) = json.loads(sys.argv[1])["ports"][0]["held_by"]
+assert holder["local"] == "127.0.0.1:50000" and holder["peer"] == "127.0.0.1:631"
+assert holder["state"] == "ESTABLISHED" and holder["command"] == "python3"
+EOF
+    run -0 on here "$audit" --sockets 50002
+    assert_output ''
+}
+
+is_connected_to() { # PORT
+    [ -n "$(on here ss -Htn state established "dport = :$1")" ]
+}
+
+@test "for a server's port it names the server, not its connections" {
+    server 40000
+    background client on here socat TCP4:127.0.0.1:40000 EXEC:'sleep 60'
+    eventually is_connected_to 40000
+    run -1 on here "$audit" 40000
+    assert_line --regexp '^    127\.0\.0\.1:40000 LISTEN \(socat, pid [0-9]+\)$'
+    refute_output --partial ESTABLISHED
+    refute_output --partial 'A server can bind'
+}
+
+@test "of many sockets that hold a port it shows ten" {
+    set_source_ports 50000
+    background many on here python3 -c '
+import socket, time
+servers = [socket.create_server(("127.0.0.%d" % i, 631)) for i in range(1, 14)]
+clients = [socket.create_connection(("127.0.0.%d" % i, 631)) for i in range(1, 14)]
+print("ready", flush=True)
+time.sleep(60)'
+    eventually grep -q ready "$BATS_TEST_TMPDIR/many"
+    run -1 on here "$audit" --sockets 50000
+    assert_equal ${#lines[@]} 11
+    assert_line 'and 3 more sockets'
+}
+
+@test "--free prints a port that is free, and that no client gets as its source port" {
+    : >"$BATS_TEST_TMPDIR/ports"
+    set_source_ports 1100 65535
+    on here tee /proc/sys/net/ipv4/ip_local_reserved_ports <<<40000-40001 >/dev/null
+    background taken on here python3 -c '
+import socket, time
+servers = [socket.create_server(("127.0.0.1", port)) for port in range(1024, 1100)]
+servers.append(socket.create_server(("::1", 40000), family=socket.AF_INET6))
+print("ready", flush=True)
+time.sleep(60)'
+    eventually grep -q ready "$BATS_TEST_TMPDIR/taken"
+    run -0 on here "$audit" --free
+    assert_output 40001
+    on here tee /proc/sys/net/ipv4/ip_local_reserved_ports <<<40000 >/dev/null
+    run -125 on here "$audit" --free
+    assert_line 'noselfconn-audit: every port outside the ephemeral range is in use'
+    set_source_ports 32768 60999
+    while [ "$(grep -c . "$BATS_TEST_TMPDIR/ports")" -lt 4 ]; do
+        on here "$audit" --free >>"$BATS_TEST_TMPDIR/ports"
+    done
+    [ "$(sort -u "$BATS_TEST_TMPDIR/ports" | wc -l)" -gt 1 ]
+}
+
+@test "--processes says which processes with a TCP socket have the library, are traced, or neither" {
+    local serve='
+import socket, sys, time
+server = socket.create_server(("127.0.0.1", int(sys.argv[1])))
+time.sleep(60)'
+    background bare on here python3 -c "$serve" 40000
+    eventually listens 40000
+    run -1 on here "$audit" --processes
+    assert_line --index 0 --regexp '^python3, pid [0-9]+: is not protected$'
+    kill "$(listening_process 40000)"
+    background loaded on here env LD_PRELOAD="$library" python3 -c "$serve" 40002
+    background traced on here "$root/build/noselfconn" --trace python3 -c "$serve" 40004
+    eventually listens 40002
+    eventually listens 40004
+    run -0 on here "$audit" --processes
+    assert_line --regexp '^python3, pid [0-9]+: has the library$'
+    assert_line --regexp '^python3, pid [0-9]+: is traced by noselfconn$'
+    refute_output --partial 'not protected'
+}
+
+# bats test_tags=root
+@test "--processes and --openmetrics know the rules of noselfconn-firewall" {
+    server 40000
+    run -1 on here "$audit" --openmetrics
+    assert_line 'noselfconn_firewall_on{family="IPv4"} 0'
+    on here "$firewall" on
+    set_source_ports 50000
+    on here connect 127.0.0.1 50000
+    run -0 on here "$audit" --processes
+    assert_line --regexp '^socat, pid [0-9]+: is not protected$'
+    assert_line 'The rules of noselfconn-firewall are on: they protect every process.'
+    run on here "$audit" --openmetrics
+    assert_line 'noselfconn_firewall_on{family="IPv6"} 1'
+    assert_line 'noselfconn_firewall_refused{family="IPv4"} 1'
+    assert_line 'noselfconn_firewall_refused{family="IPv6"} 0'
+    run -0 /usr/local/lib/noselfconn-tests/promtool check metrics <<<"$output"
+    assert_output ''
+    # Without the right to ask iptables nothing is said of them.
+    run on here setpriv --inh-caps=-all --bounding-set=-all "$audit" --processes
+    assert_line 'Whether the rules of noselfconn-firewall are on, root can see.'
+}
+
+@test "where sysctl(8) is missing it prints a command that does without" {
+    local folder=$BATS_TEST_TMPDIR/bin program
+    mkdir "$folder"
+    for program in awk cat cut dirname grep ls od readlink sed sh sort tr; do
+        ln -s "$(command -v $program)" "$folder/$program"
+    done
+    on here tee /proc/sys/net/ipv4/ip_local_reserved_ports <<<39000 >/dev/null
+    # The script looks in /usr/sbin by itself.
+    run -1 on here unshare --mount sh -c "mount -t tmpfs none /usr/sbin && PATH=$folder exec $audit 40000"
+    assert_line '  echo 39000,40000 | sudo tee /proc/sys/net/ipv4/ip_local_reserved_ports'
+    on here sh -c "$(sed -n 's/ | sudo tee \(.proc.*\)/ >\1/p' <<<"$output")"
+    run -0 on here "$audit" 40000
+}
+
 @test "two forms at once, and ports with one that has none, are 125 and the usage" {
     run -125 "$audit" --json --sockets
     assert_output --partial 'not together: --json and --sockets'
-    run -125 "$audit" --sockets 40000
-    assert_output --partial 'no ports with --sockets: 40000'
+    run -125 "$audit" --free 40000
+    assert_output --partial 'no ports with --free: 40000'
     run -125 "$audit" 40000 --openmetrics
     assert_output --partial 'no ports with --openmetrics: 40000'
     run -1 on here "$audit" --json 40000 --json
@@ -479,8 +626,11 @@ crontab_command() { # OPTION
 }
 
 @test "--help and --version" {
-    run -0 "$audit" --help
-    assert_line --index 0 'usage: noselfconn-audit [--json] [--] [PORT]...'
+    local help
+    for help in --help -h; do
+        run -0 "$audit" $help
+        assert_line --index 0 'usage: noselfconn-audit [--json | --sockets] [--] [PORT]...'
+    done
     run -0 "$audit" --version
     assert_output --regexp '^noselfconn-audit [0-9]+\.[0-9]+\.[0-9]+$'
 }

@@ -89,15 +89,19 @@ Version:        $version"
     local stage=$BATS_TEST_TMPDIR/stage
     make -C "$copy" --silent install DESTDIR="$stage" PREFIX=/usr LIBDIR=/usr/lib64
     run find "$stage" -type f -printf '%m %P\n'
-    assert_equal "$(sort <<<"$output")" '644 usr/lib64/libnoselfconn.so
+    assert_equal "$(sort <<<"$output")" '644 usr/lib/systemd/system/noselfconn-firewall.service
+644 usr/lib64/libnoselfconn.so
 644 usr/share/bash-completion/completions/noselfconn
 644 usr/share/bash-completion/completions/noselfconn-audit
+644 usr/share/bash-completion/completions/noselfconn-firewall
 644 usr/share/man/man1/noselfconn-audit.1
 644 usr/share/man/man1/noselfconn.1
 644 usr/share/man/man7/libnoselfconn.7
+644 usr/share/man/man8/noselfconn-firewall.8
 644 usr/share/zsh/site-functions/_noselfconn
 755 usr/bin/noselfconn
-755 usr/bin/noselfconn-audit'
+755 usr/bin/noselfconn-audit
+755 usr/sbin/noselfconn-firewall'
     run -125 "$stage/usr/bin/noselfconn" true
     assert_line "noselfconn: the library is missing: $stage/usr/bin/libnoselfconn.so, /usr/lib64/libnoselfconn.so"
     run -0 "$stage/usr/bin/noselfconn-audit" --version

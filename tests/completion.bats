@@ -62,6 +62,13 @@ completions() { # WORD...
     assert_output 40000
 }
 
+@test "bash: the words of noselfconn-firewall" {
+    run -0 completions noselfconn-firewall ''
+    assert_output $'on\noff\nstatus\n--help\n--version'
+    run -0 completions noselfconn-firewall st
+    assert_output status
+}
+
 # zsh completes only in a terminal.
 zsh_completes() { # TEXT
     mkdir -p "$BATS_TEST_TMPDIR/functions"
@@ -90,4 +97,6 @@ zsh_completes() { # TEXT
     assert_output --partial stderr
     run -0 zsh_completes 'noselfconn-audit --'
     assert_output --partial 'print JSON'
+    run -0 zsh_completes 'noselfconn-firewall st'
+    assert_output --partial status
 }

@@ -155,6 +155,7 @@ print("poll", [hex(event) for _, event in poll.poll(0)])'
 }
 
 # Somewhere a firewall drops port 0. A blocking call would then wait for minutes.
+# bats test_tags=severing
 @test "where the kernel refuses nothing at port 0, the call fails at once" {
     local arguments
     for arguments in '' --nonblock '--protocol mptcp --nonblock' '--send-timeout 60000'; do
@@ -171,6 +172,7 @@ print("poll", [hex(event) for _, event in poll.poll(0)])'
     done
 }
 
+# bats test_tags=severing
 @test "where port 0 is redirected to a live server, nobody is connected to that" {
     local arguments
     server 50100

@@ -91,6 +91,9 @@ on_debian_host() { # COMMAND...
     run find_files
     assert_line ./usr/share/man/man1/noselfconn.1.gz
     assert_line ./usr/share/man/man1/noselfconn-audit.1.gz
+    assert_line ./usr/share/man/man8/noselfconn-firewall.8.gz
+    assert_line ./usr/sbin/noselfconn-firewall
+    assert_line ./usr/lib/systemd/system/noselfconn-firewall.service
     assert_line ./usr/share/man/man7/libnoselfconn.7.gz
     assert_line ./usr/share/bash-completion/completions/noselfconn
     assert_line ./usr/share/zsh/vendor-completions/_noselfconn
@@ -99,7 +102,7 @@ on_debian_host() { # COMMAND...
 @test "its manual pages are clean, and so are their references" {
     local page
     in_debian makewhatis /usr/share/man
-    for page in man1/noselfconn.1 man1/noselfconn-audit.1 man7/libnoselfconn.7; do
+    for page in man1/noselfconn.1 man1/noselfconn-audit.1 man8/noselfconn-firewall.8 man7/libnoselfconn.7; do
         run -0 in_debian mandoc -T lint /usr/share/man/$page.gz
         assert_output ''
     done

@@ -79,6 +79,7 @@ the_send_is_refused_instead() { # [--nonblock] CALL ADDRESS
 }
 
 # A second message, behind the one that opens the connection, finds it refused, or connected to itself.
+# bats test_tags=severing
 @test "with the data in the SYN, without blocking, by sendmmsg() of two messages: both count as sent, and the refusal is still to be read" {
     set_fast_open 5
     set_source_ports 50002
@@ -91,6 +92,7 @@ the_send_is_refused_instead() { # [--nonblock] CALL ADDRESS
     assert_line 'heard: ECONNREFUSED'
 }
 
+# bats test_tags=severing
 @test "while the SYN with the data is lost" {
     local call
     set_source_ports 50000
@@ -109,6 +111,7 @@ the_send_is_refused_instead() { # [--nonblock] CALL ADDRESS
 }
 
 # The second connect(), which the kernel refuses, has no MSG_DONTWAIT.
+# bats test_tags=severing
 @test "with MSG_DONTWAIT on a blocking socket: refused at once, where the kernel lets the program wait" {
     local client='
 import socket
@@ -126,6 +129,7 @@ print(s.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR))'
     assert_output $'111\n0'
 }
 
+# bats test_tags=severing
 @test "the log names the call" {
     local call
     set_source_ports 50000

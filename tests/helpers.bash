@@ -6,8 +6,9 @@
 #     new_host             a host named `here`; each test starts with one
 #     on here COMMAND      run a command there
 #     unprotected COMMAND  on here, as it is: the positive control
-#     protected COMMAND    on here, with the library preloaded; or, in the run of the tests with
-#                          GUARD=tracer, traced, as a static program where it is one of the tests'
+#     protected COMMAND    on here, with the library preloaded; with GUARD=tracer traced, as a static
+#                          program where it is one of the tests'; with GUARD=firewall as it is, while
+#                          the rule of the packet filter is on
 
 bats_require_minimum_version 1.5.0
 bats_load_library bats-support
@@ -15,6 +16,7 @@ bats_load_library bats-assert
 
 root=${BATS_TEST_DIRNAME%/*}
 library=$root/build/libnoselfconn.so
+firewall=$root/scripts/noselfconn-firewall
 # Debian's tools, whatever else a developer's PATH holds.
 guard=${GUARD-library}
 PATH=$root/build/tests:/usr/sbin:/usr/bin:/sbin:/bin
@@ -81,14 +83,28 @@ on() { # NAME COMMAND...
 }
 
 unprotected() {
+    switch_firewall off here
     on here "$@"
 }
 
 protected() {
-    if [ "$guard" = tracer ]; then
-        on here "$root/build/noselfconn" --trace "$@"
-    else
-        on here env LD_PRELOAD="$library" "$@"
+    guarded here "$@"
+}
+
+guarded() { # HOST COMMAND...
+    case $guard in
+    tracer) on "$1" "$root/build/noselfconn" --trace "${@:2}" ;;
+    firewall) switch_firewall on "$1" && on "$@" ;;
+    *) on "$1" env LD_PRELOAD="$library" "${@:2}" ;;
+    esac
+}
+
+switch_firewall() { # on|off HOST
+    local is_on=$BATS_TEST_TMPDIR/firewall-${host_process[$2]}
+    if [ "$1" = on ] && [ ! -e "$is_on" ]; then
+        on "$2" "$firewall" on && touch "$is_on"
+    elif [ "$1" = off ] && [ -e "$is_on" ]; then
+        on "$2" "$firewall" off && rm "$is_on"
     fi
 }
 

@@ -164,6 +164,7 @@ becomes_connected_to_itself() { # ERROR ARGUMENT...
     becomes_connected_to_itself EINPROGRESS --nonblock :: 50000
 }
 
+# bats test_tags=severing
 @test "of which the fewest segments have arrived: its own SYN and its own SYN-ACK" {
     set_source_ports 50000
     filter here 'tcp sport 50000 tcp dport 50000 tcp flags & (syn | ack) == ack drop'
@@ -178,6 +179,7 @@ becomes_connected_to_itself() { # ERROR ARGUMENT...
     refused_instead_of_connected_to_itself connect --fast-open 127.0.0.1 50000
 }
 
+# bats test_tags=severing
 @test "by TCP_FASTOPEN_CONNECT, where connect() only promises the connection" {
     on here sh -c 'echo 5 >/proc/sys/net/ipv4/tcp_fastopen' # 1: as a client, 4: without a cookie
     set_source_ports 50000

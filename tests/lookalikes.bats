@@ -8,13 +8,13 @@ load helpers
 # Two ends that connect to each other at the same time, neither of them listening. The first one's
 # SYN finds nobody, and the RST that says so is lost, so that it is still connecting when the second
 # one starts.
-simultaneous_open() { # LIBRARY HOST BIND HOST BIND
-    local preload=LD_PRELOAD=$1 first_host=$2 first=$3 second_host=$4 second=$5
+simultaneous_open() { # on|guarded HOST BIND HOST BIND
+    local first_host=$2 first=$3 second_host=$4 second=$5
     filter here 'tcp flags & rst == rst drop'
-    background first on "$first_host" env "$preload" \
+    background first "$1" "$first_host" \
         connect --bind "$first" --bind-port 50000 --say 'from the first' "$second" 50000
     eventually syn_is_sent "$first_host"
-    run -0 on "$second_host" env "$preload" \
+    run -0 "$1" "$second_host" \
         connect --bind "$second" --bind-port 50000 --say 'from the second' "$first" 50000
     assert_line 'connect: 0'
     assert_line 'heard: from the first'
@@ -124,17 +124,17 @@ for protocol in 6, 262:
 }
 
 @test "a simultaneous open of 127.0.0.1 with 127.0.0.2, on the same port" {
-    simultaneous_open '' here 127.0.0.1 here 127.0.0.2
+    simultaneous_open on here 127.0.0.1 here 127.0.0.2
     new_host
-    simultaneous_open "$library" here 127.0.0.1 here 127.0.0.2
+    simultaneous_open guarded here 127.0.0.1 here 127.0.0.2
 }
 
 @test "a simultaneous open of two hosts, on the same port" {
     neighbour
-    simultaneous_open '' here 192.0.2.1 there 192.0.2.2
+    simultaneous_open on here 192.0.2.1 there 192.0.2.2
     new_host
     neighbour
-    simultaneous_open "$library" here 192.0.2.1 there 192.0.2.2
+    simultaneous_open guarded here 192.0.2.1 there 192.0.2.2
 }
 
 # Rung 5: the segments.

@@ -7,7 +7,7 @@ TEST_OBJECTS := $(patsubst tests/objects/%.c,$(BUILD)/tests/%.so,$(wildcard test
 # Of these a tracer protects the static form, too (GUARD=tracer in tests/helpers.bash).
 STATIC_PROGRAMS = $(addprefix build/static/,attempts connect contract elsewhere fastopen quick raw \
 	signals threads untouched waiting)
-SCRIPTS = scripts/noselfconn scripts/noselfconn-audit scripts/demo scripts/install-test-tools \
+SCRIPTS = scripts/noselfconn scripts/noselfconn-audit scripts/noselfconn-firewall scripts/demo scripts/install-test-tools \
 	scripts/forget-preload scripts/make-deb tests/soak tests/fresh tests/kernels/boot tests/kernels/guest .ci/run
 # Most tests wait more than they compute.
 JOBS = $$(($$(nproc) * 2))
@@ -18,6 +18,9 @@ OTHER_TESTS =
 # The promises of the library that a tracer keeps in the same words.
 TRACED_TESTS = $(addprefix tests/,contract.bats elsewhere.bats fastopen.bats ladder.bats lookalikes.bats \
 	processes.bats settings.bats untouched.bats)
+# Those that a rule of the packet filter keeps.
+FIREWALL_TESTS = $(addprefix tests/,contract.bats elsewhere.bats fastopen.bats ladder.bats lookalikes.bats \
+	untouched.bats)
 # A few tests need real root: no user namespace has the right to steer packets, say. To steer them takes
 # another processor.
 ROOT_TESTS = $(if $(filter 0,$(shell id -u)),,$(comma)!root)$(if $(filter 1,$(shell nproc)),$(comma)!two-processors)
@@ -37,6 +40,7 @@ check: all ## run the tests
 	@mkdir -p build/parallel
 	$(BATS) --filter-tags '!more-architectures,!deb,!rpm,!suites,!clients,!builds$(ROOT_TESTS)$(OTHER_TESTS)' tests
 	GUARD=tracer $(BATS) --filter-tags '!library,!long$(ROOT_TESTS)$(OTHER_TESTS)' $(TRACED_TESTS)
+	GUARD=firewall $(BATS) --filter-tags '!library,!severing,!long$(ROOT_TESTS)$(OTHER_TESTS)' $(FIREWALL_TESTS)
 
 QUICK_TESTS = $(addprefix tests/,contract.bats elsewhere.bats faults.bats ladder.bats \
 	lookalikes.bats untouched.bats)
@@ -241,5 +245,5 @@ lint: ## check layout and style: clang-format, clang-tidy, cppcheck, shellcheck,
 	shfmt -i 4 -ln bats -d tests/*.bats tests/*.bash
 	shellcheck scripts/completion.bash
 	shfmt -i 4 -ln bash -d scripts/completion.bash
-	mandoc -T lint -W warning scripts/*.[17]
+	mandoc -T lint -W warning scripts/*.[178]
 

@@ -1,0 +1,313 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: MIT
+# scripts/noselfconn-firewall: every program of a host or network namespace, by a rule of the packet
+# filter. With GUARD=firewall the other files test what the rule refuses; here is the command itself.
+
+load helpers
+
+all_rules() {
+    on here sh -c 'iptables-save; ip6tables-save' | grep -v '^#'
+}
+
+assert_refused_by() { # PROGRAM ARGUMENT...
+    run on here "$@"
+    assert_refused
+}
+
+@test "on refuses a self-connection, off lets it happen again" {
+    set_source_ports 50000
+    on here "$firewall" on
+    assert_refused_by connect 127.0.0.1 50000
+    assert_refused_by connect ::1 50000
+    on here "$firewall" off
+    run on here connect 127.0.0.1 50000
+    assert_connected_to_itself
+    run on here connect ::1 50000
+    assert_connected_to_itself
+}
+
+@test "status says whether it is on, and counts what was refused" {
+    run -1 on here "$firewall" status
+    assert_output $'IPv4: off\nIPv6: off'
+    on here "$firewall" on
+    set_source_ports 50000
+    on here connect 127.0.0.1 50000
+    on here connect ::1 50000
+    on here connect ::ffff:127.0.0.1 50000
+    run -0 on here "$firewall" status
+    assert_output $'IPv4: on, refused: 2\nIPv6: on, refused: 1'
+}
+
+@test "off leaves the rules as they were, byte for byte" {
+    local before
+    on here iptables -A OUTPUT -o lo -j ACCEPT
+    on here iptables -A OUTPUT -p tcp -m comment --comment 'another "rule"' -j ACCEPT
+    on here ip6tables -A INPUT -p tcp --dport 80 -j DROP
+    before=$(all_rules)
+    on here "$firewall" on
+    run all_rules
+    refute_output "$before"
+    on here "$firewall" off
+    run all_rules
+    assert_output "$before"
+    on here "$firewall" off
+    run all_rules
+    assert_output "$before"
+}
+
+@test "both rules come first, once, and on puts them there again" {
+    local command
+    on here "$firewall" on
+    on here "$firewall" on
+    set_source_ports 50000
+    on here connect 127.0.0.1 50000
+    for command in iptables ip6tables; do
+        on here $command -I OUTPUT -o lo -j ACCEPT
+    done
+    run -1 on here "$firewall" status
+    assert_line 'IPv4: on, refused: 1; but a rule before it may accept a self-connection'
+    assert_line 'Put it first: noselfconn-firewall on'
+    on here "$firewall" on
+    run -0 on here "$firewall" status
+    for command in iptables ip6tables; do
+        run -0 on here $command -S OUTPUT
+        assert_line --index 1 --partial 'noselfconn-firewall'
+        assert_line --index 2 '-A OUTPUT -o lo -j ACCEPT'
+        assert_equal ${#lines[@]} 3
+    done
+}
+
+@test "the bytecode is what its listing says" {
+    local family listing
+    on here "$firewall" on
+    eval "$(sed -n '/^ports=/,/^version()/p' "$firewall" | sed '$d')"
+    for family in ip ip6; do
+        listing=listing_v4
+        [ $family = ip ] || listing=listing_v6
+        # bpfc wants labels to jump to.
+        awk -F '; ' '{
+            sub(/   .*/, "", $2)
+            if (split($2, part, ", ") == 3)
+                $2 = part[1] ", L" NR + part[2] ", L" NR + part[3]
+            print "L" NR - 1 ": " $2 }' <<<"${!listing}" >"$BATS_TEST_TMPDIR/listing"
+        run -0 bpfc -f xt_bpf -i "$BATS_TEST_TMPDIR/listing"
+        on here ${family}tables -S OUTPUT | grep -F -- "--bytecode \"${output%,}\""
+    done
+}
+
+@test "a client that is running already, a static program and a Go program are refused" {
+    local program
+    set_source_ports 50000
+    background client on here python3 -c '
+import socket, time
+while True:
+    client = socket.socket()
+    client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, bytes([1, 0, 0, 0, 0, 0, 0, 0]))
+    print(client.connect_ex(("127.0.0.1", 50000)), flush=True)
+    client.close()
+    time.sleep(0.05)'
+    eventually grep -qx 0 "$BATS_TEST_TMPDIR/client"
+    on here "$firewall" on
+    eventually grep -qx 111 "$BATS_TEST_TMPDIR/client"
+    assert_refused_by connect-static 127.0.0.1 50000
+    for program in dial dial-static; do
+        run on here $program 50000
+        assert_output --partial refused
+    done
+}
+
+# A header that changes the place of the ports, by IP_OPTIONS, IPV6_HOPOPTS or IPV6_DSTOPTS.
+@test "a SYN with IPv4 options or IPv6 extension headers is refused" {
+    local client='
+import errno, socket, sys
+address, *options = sys.argv[1:]
+client = socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET)
+for option in options:
+    level, name, value = option.split(",")
+    client.setsockopt(int(level), int(name), bytes.fromhex(value))
+print(errno.errorcode.get(client.connect_ex((address, 50000)), "connected"))' options
+    set_source_ports 50000
+    for options in '127.0.0.1 0,4,01010100' '::1 41,54,0000010400000000' '::1 41,59,0000010400000000' \
+        '::1 41,54,00011e0c000000000000000000000000 41,59,0000010400000000'; do
+        on here "$firewall" off
+        # shellcheck disable=SC2086 # several words
+        run -0 on here python3 -c "$client" $options
+        assert_output connected
+        on here "$firewall" on
+        # shellcheck disable=SC2086 # several words
+        run -0 on here python3 -c "$client" $options
+        assert_output ECONNREFUSED
+        new_host
+        set_source_ports 50000
+    done
+}
+
+# TCP_FASTOPEN_CONNECT: the data of the first send goes into the SYN.
+@test "a connection that connect() only promises is refused as by nobody" {
+    local refusal
+    on here sh -c 'echo 5 >/proc/sys/net/ipv4/tcp_fastopen'
+    set_source_ports 50002
+    run on here connect --fast-open --say hello 127.0.0.1 50000
+    refusal=${output//:50002/:SOURCE}
+    on here "$firewall" on
+    set_source_ports 50000
+    run on here connect --fast-open --say hello 127.0.0.1 50000
+    assert_equal "${output//:50000/:SOURCE}" "$refusal"
+    run on here "$firewall" status
+    assert_line --regexp '^IPv4: on, refused: [1-9]'
+}
+
+@test "a listener of SO_REUSEPORT on the same port gets connections from other ports" {
+    on here "$firewall" on
+    background server on here socat TCP4-LISTEN:50000,bind=127.0.0.1,reuseport,fork 'SYSTEM:echo welcome'
+    eventually listens 50000
+    run -0 on here connect --say hello 127.0.0.1 50000
+    assert_line 'heard: welcome'
+}
+
+# Docker publishes a port by a chain of its own in nat, and drops what conntrack does not know.
+@test "beside chains like Docker's: a published port is reached, a self-connection is refused" {
+    on here iptables -t nat -N DOCKER
+    on here iptables -t nat -A OUTPUT -m addrtype --dst-type LOCAL -j DOCKER
+    on here iptables -t nat -A DOCKER -p tcp --dport 50000 -j DNAT --to-destination 127.0.0.1:631
+    on here iptables -N DOCKER-USER
+    on here iptables -I FORWARD -j DOCKER-USER
+    on here iptables -A INPUT -m conntrack --ctstate INVALID -j DROP
+    on here iptables -A INPUT -i lo -j ACCEPT
+    on here iptables -P INPUT DROP
+    on here "$firewall" on
+    server 631
+    set_source_ports 50000
+    run -0 on here connect --say hello 127.0.0.1 50000
+    assert_line 'heard: answer-hello'
+    set_source_ports 50002
+    assert_refused_by connect 127.0.0.1 50002
+}
+
+# With files of its own, in place of the machine's.
+with_own_files() { # COMMAND-LINE
+    # shellcheck disable=SC2016 # for the inner shell
+    on here unshare --mount sh -c 'mount -t tmpfs none /run
+        for folder in /etc/ufw /etc/default /lib/ufw; do
+            cp -a "$folder" /run/copy && mount -t tmpfs none "$folder" && cp -a /run/copy/. "$folder" && rm -r /run/copy
+        done
+        '"$1"
+}
+
+# bats test_tags=root
+@test "beside ufw, and after its reload; and ufw's rules are as before, byte for byte" {
+    local before
+    on here "$firewall" on
+    run -0 with_own_files "ufw --force enable && ufw reload && $firewall status"
+    assert_line 'IPv4: on, refused: 0'
+    assert_line 'IPv6: on, refused: 0'
+    set_source_ports 50000
+    assert_refused_by connect 127.0.0.1 50000
+    assert_refused_by connect ::1 50000
+    on here "$firewall" off
+    before=$(all_rules | sed 's/\[.*\]//')
+    on here "$firewall" on
+    on here "$firewall" off
+    assert_equal "$(all_rules | sed 's/\[.*\]//')" "$before"
+}
+
+@test "beside nftables' own rules, which can accept everything before" {
+    on here nft 'add table inet mine; add chain inet mine leaving { type filter hook output priority -10; }; add rule inet mine leaving oifname lo accept'
+    on here "$firewall" on
+    set_source_ports 50000
+    assert_refused_by connect 127.0.0.1 50000
+}
+
+# An ordinary user's host has no lock file for it.
+# bats test_tags=root
+@test "with iptables over the older interface: the same" {
+    local command before
+    mkdir "$BATS_TEST_TMPDIR/legacy"
+    for command in iptables ip6tables; do
+        ln -s "$(command -v $command-legacy)" "$BATS_TEST_TMPDIR/legacy/$command"
+        ln -s "$(command -v $command-legacy-restore)" "$BATS_TEST_TMPDIR/legacy/$command-restore"
+        ln -s "$(command -v $command-legacy-save)" "$BATS_TEST_TMPDIR/legacy/$command-save"
+    done
+    PATH=$BATS_TEST_TMPDIR/legacy:$PATH
+    on here iptables -A OUTPUT -o lo -j ACCEPT
+    on here ip6tables -A OUTPUT -o lo -j ACCEPT
+    before=$(all_rules | sed 's/\[.*\]//')
+    on here "$firewall" on
+    set_source_ports 50000
+    assert_refused_by connect 127.0.0.1 50000
+    assert_refused_by connect ::1 50000
+    run -0 on here "$firewall" status
+    assert_output $'IPv4: on, refused: 1\nIPv6: on, refused: 1'
+    on here "$firewall" off
+    # The counters of the other rule go on.
+    assert_equal "$(all_rules | sed 's/\[.*\]//')" "$before"
+}
+
+# A command in front of iptables' own.
+fake() { # NAME SCRIPT
+    mkdir -p "$BATS_TEST_TMPDIR/bin"
+    printf '#!/bin/sh\n%s\n' "$2" >"$BATS_TEST_TMPDIR/bin/$1"
+    chmod +x "$BATS_TEST_TMPDIR/bin/$1"
+}
+
+@test "where the rule for IPv6 fails, the one for IPv4 is taken back" {
+    local before
+    on here iptables -A OUTPUT -o lo -j ACCEPT
+    before=$(all_rules)
+    fake ip6tables-restore 'echo "ip6tables-restore: out of luck" >&2; exit 1'
+    PATH=$BATS_TEST_TMPDIR/bin:$PATH run -125 --separate-stderr on here "$firewall" on
+    assert_equal "$stderr" 'noselfconn-firewall: ip6tables-restore: ip6tables-restore: out of luck'
+    run all_rules
+    assert_output --partial "$(grep -F 'lo -j' <<<"$before")"
+    refute_output --partial noselfconn
+    # One that was on before stays on.
+    on here "$firewall" on
+    on here ip6tables -F OUTPUT
+    PATH=$BATS_TEST_TMPDIR/bin:$PATH run -125 on here "$firewall" on
+    run -1 on here "$firewall" status
+    assert_output $'IPv4: on, refused: 0\nIPv6: off'
+}
+
+@test "without iptables, the right or the module it says what is missing, and changes nothing" {
+    run -125 on here unshare --mount sh -c "mount -t tmpfs none /usr/sbin && PATH=/usr/bin:/bin exec $firewall on"
+    assert_output $'noselfconn-firewall: cannot find iptables\nInstall the package iptables.'
+    run -125 on here setpriv --inh-caps=-all --bounding-set=-net_admin "$firewall" on
+    assert_line --index 0 'noselfconn-firewall: the capability CAP_NET_ADMIN is missing'
+    # What 1.8.9 says without xt_bpf.
+    fake iptables-restore 'echo "Warning: Extension bpf revision 1 not supported, missing kernel module?" >&2; exit 1'
+    PATH=$BATS_TEST_TMPDIR/bin:$PATH run -125 on here "$firewall" on
+    assert_line --index 1 'Load the modules of the rule: modprobe -a xt_bpf xt_comment ipt_REJECT ip6t_REJECT'
+    run -1 on here "$firewall" status
+    assert_output $'IPv4: off\nIPv6: off'
+}
+
+# In a /proc without /proc/net, as where the kernel has no IPv6.
+# bats test_tags=root
+@test "on a kernel without IPv6 there is the rule for IPv4, and it says so" {
+    run -0 on here unshare --mount sh -c "mount -t proc -o subset=pid proc /proc && exec $firewall on"
+    assert_output 'IPv6: not in this kernel'
+    run -1 on here "$firewall" status
+    assert_output $'IPv4: on, refused: 0\nIPv6: off'
+}
+
+@test "the unit runs it at every start, once it is enabled, and after other firewalls" {
+    run -0 make -C "$root" --silent install DESTDIR="$BATS_TEST_TMPDIR/installed" BUILD="$BATS_TEST_TMPDIR/build"
+    run cat "$BATS_TEST_TMPDIR/installed/usr/local/lib/systemd/system/noselfconn-firewall.service"
+    assert_line 'ExecStart=/usr/local/sbin/noselfconn-firewall on'
+    assert_line --regexp '^After=.*ufw'
+    run find "$BATS_TEST_TMPDIR/installed" -name '*.wants'
+    assert_output ''
+}
+
+@test "what it does not know is 125 and the usage; --help and --version" {
+    local arguments
+    for arguments in '' maybe 'on off' --nonsense; do
+        # shellcheck disable=SC2086 # words
+        run -125 --separate-stderr "$firewall" $arguments
+        assert_regex "$stderr" '^noselfconn-firewall: .*must be on, off or status.usage: noselfconn-firewall on'
+    done
+    run -0 "$firewall" --help
+    assert_line --index 0 'usage: noselfconn-firewall on | off | status'
+    run -0 "$firewall" --version
+    assert_output --regexp '^noselfconn-firewall [0-9]+\.[0-9]+\.[0-9]+$'
+}
