@@ -51,8 +51,8 @@ $(BUILD)/noselfconn: $(LAUNCHER_SOURCES) $(HEADERS) Makefile
 	$(CC) $(LAUNCHER_CFLAGS) -o $@ $(LAUNCHER_SOURCES) $(INSTRUMENT)
 
 .PHONY: demo
-demo: all ## watch telnet connect to itself, and be refused instead; HOST=1: on the host's own ports
-	scripts/demo $(if $(filter 1,$(HOST)),--host)
+demo: all ## watch telnet connect to itself, and be refused instead
+	scripts/demo
 
 # By rename, so that each program that starts meanwhile finds the old one or the new one.
 PUT = put() { mkdir -p "$$(dirname "$$3")" && cp "$$2" "$$3.new" && chmod "$$1" "$$3.new" && mv -f "$$3.new" "$$3"; }; put
