@@ -81,12 +81,22 @@ install: install-library ## install it: PREFIX, LIBDIR, BINDIR, MANDIR, BASHDIR,
 install-library: $(BUILD)/libnoselfconn.so ## install the library alone, of another word size, say
 	@$(PUT) 644 $(BUILD)/libnoselfconn.so $(DESTDIR)$(LIBDIR)/libnoselfconn.so
 	$(if $(DESTDIR),,$(LDCONFIG))
+	@$(if $(DESTDIR),,$(IS_FOUND) || printf '%s\n' 'install: the loader does not search $(LIBDIR): \
+	LD_PRELOAD=libnoselfconn.so finds nothing' 'Give the whole path, or, as root: echo $(LIBDIR) \
+	>>/etc/ld.so.conf.d/noselfconn.conf && ldconfig' | tr -d '\011' >&2)
+
+# Whether the loader's cache has the library; also where there is no such cache, as with musl.
+LIST_LIBRARIES = PATH=$$PATH:/usr/sbin:/sbin ldconfig -p
+IS_FOUND = ! $(LIST_LIBRARIES) >/dev/null 2>&1 || \
+	$(LIST_LIBRARIES) | grep -q '$(patsubst /usr/%,/%,$(LIBDIR))/libnoselfconn\.so$$'
 
 .PHONY: uninstall
-uninstall: ## remove what install put there, and the library from /etc/ld.so.preload
-	$(if $(DESTDIR),,$(AS_ROOT) sed 's|@library@|$(LIBDIR)/libnoselfconn.so|' scripts/forget-preload | sh -s remove)
+uninstall: ## remove what install put there, of each word size, and from /etc/ld.so.preload
+	$(if $(DESTDIR),,for library in $$($(LIST_LIBRARIES) 2>/dev/null | sed -n 's|.* => \($(PREFIX)/.*/libnoselfconn\.so\)$$|\1|p' | \
+			grep -vxF '$(LIBDIR)/libnoselfconn.so') '$(LIBDIR)/libnoselfconn.so'; do \
+		{ $(AS_ROOT) sed "s|@library@|$$library|" scripts/forget-preload | sh -s remove; } && \
+		rm -f "$$library" && { $(LDCONFIG); } || exit 1; done)
 	rm -f $(INSTALLED:%=$(DESTDIR)%)
-	$(if $(DESTDIR),,$(LDCONFIG))
 
 # The same sources give the same bytes: every date in what is packed is that of the commit.
 deb rpm: export SOURCE_DATE_EPOCH ?= $(shell git log -1 --format=%ct 2>/dev/null || stat -c %Y Makefile)
@@ -105,7 +115,8 @@ rpm: ## build RPM packages of it, in build/; on Debian with its rpm
 .PHONY: dist
 dist: ## build a source archive of what is committed, in build/
 	@mkdir -p build
-	git archive --prefix=libnoselfconn-$(VERSION)/ HEAD | gzip -9n >build/libnoselfconn-$(VERSION).tar.gz
+	git archive --prefix=libnoselfconn-$(VERSION)/ --output=build/libnoselfconn-$(VERSION).tar HEAD
+	gzip -9nf build/libnoselfconn-$(VERSION).tar
 
 .PHONY: clean
 clean: ## remove build/

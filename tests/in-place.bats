@@ -34,6 +34,14 @@ until_connected_to_itself() { # PATTERN COMMAND...
     fail "not connected to itself at $which ports: ${*:2}"
 }
 
+two_free_ports() { # sets $source and $live
+    read -r source _ < <(on here ahead)
+    live=$source
+    until [ "$live" -ne "$source" ]; do
+        read -r live _ < <(on here ahead)
+    done
+}
+
 refused_self_connections() {
     grep -c action=refused "$NOSELFCONN_LOG"
 }
@@ -101,23 +109,22 @@ without_local_port() {
 
 # A bound socket keeps its port after a refusal.
 @test "in place: the contract of a bound socket" {
-    local address source port live refusal option
+    local address source live refusal option
     for address in 127.0.0.1 ::1; do
         for option in '' --nonblock; do
-            read -r port _ < <(on here ahead)
-            read -r source _ < <(on here ahead)
-            read -r live _ < <(on here ahead)
+            two_free_ports
             # shellcheck disable=SC2086 # no word where there is no option
-            run -0 unprotected contract $option --bind "$address" "$port" "$source" "$live"
+            run -0 unprotected contract $option --bind "$address" 1 "$source" "$live"
             refusal=$output
-            read -r live _ < <(on here ahead)
+            two_free_ports
             # shellcheck disable=SC2086
-            run -0 protected contract $option --bind "$address" "$port" "$port" "$live"
+            run -0 protected contract $option --bind "$address" "$source" "$source" "$live"
             assert_equal "$output" "$refusal"
-            read -r live _ < <(on here ahead)
+            two_free_ports
             # shellcheck disable=SC2086
-            run unprotected contract $option --bind "$address" "$port" "$port" "$live"
+            run unprotected contract $option --bind "$address" "$source" "$source" "$live"
             assert_line 'sockets left on the source port: 1'
+            assert_line 'state: ESTABLISHED'
         done
     done
 }
