@@ -1,18 +1,17 @@
 /* SPDX-License-Identifier: MIT */
-/* Prints a port of 127.0.0.1 that the kernel is about to choose as the source port of a client that connects
- * to it, and in how many places at most (__inet_hash_connect steps on by 1 to 8 places an attempt):
+/* Prints a port of 127.0.0.1 that the kernel is about to choose as the source port of a client that
+ * connects to it, and its distance in places: the kernel steps on by 1 to 8 places an attempt
+ * (__inet_hash_connect). Nobody listens on the port.
  *
- *     ahead [PLACES]
- *     -> PORT PLACES
- *
- * Nobody listens on the port. With 1 place it is met by the next attempt or stepped over. */
+ *     ahead [MOST-PLACES]
+ *     -> PORT PLACES */
 #include "common.h"
 
 /* The source port of a refused attempt, or -1 where somebody uses the port. */
 static int source_port(int port)
 {
     struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons((in_port_t)port)};
-    struct sockaddr_in source;
+    struct sockaddr_in source = {0};
     socklen_t length = sizeof source;
     int result = -1, fd = must(socket(AF_INET, SOCK_STREAM, 0), "socket");
 
@@ -36,9 +35,9 @@ int main(int argc, char **argv)
     if (range == NULL || fscanf(range, "%d %d", &low, &high) != 2)
         die("ip_local_port_range");
     fclose(range);
-    srand((unsigned)getpid());
+    srandom((unsigned)getpid());
     for (int tried = 0; tried < 300000; tried++) {
-        int port = low + rand() % ((high - low) / 2 + 1) * 2;
+        int port = low + (int)(random() % ((high - low) / 2 + 1)) * 2;
         int source = source_port(port);
 
         if (source > 0 && port > source && (port - source) / 2 <= most) {
