@@ -34,12 +34,10 @@ until_connected_to_itself() { # PATTERN COMMAND...
     fail "not connected to itself at $which ports: ${*:2}"
 }
 
-two_free_ports() { # sets $source and $live
-    read -r source _ < <(on here ahead)
-    live=$source
-    until [ "$live" -ne "$source" ]; do
-        read -r live _ < <(on here ahead)
-    done
+# Below the range from which clients get theirs. At any time only some ten ports of it are ahead, so that
+# `ahead` soon repeats itself.
+free_port() {
+    echo $((20001 + RANDOM % 6000 * 2))
 }
 
 refused_self_connections() {
@@ -93,7 +91,7 @@ without_local_port() {
     for ((which = 0; which < 60; which++)); do
         read -r port places < <(on here ahead)
         for ((attempt = 0; attempt < places; attempt++)); do
-            read -r live _ < <(on here ahead)
+            live=$(free_port)
             run -0 protected contract 127.0.0.1 "$port" "$port" "$live"
             assert_line 'a server on the source port, without SO_REUSEADDR: starts'
             assert_line 'sockets left on the source port: 0'
@@ -102,7 +100,7 @@ without_local_port() {
         done
     done
     assert_equal "$(refused_self_connections)" 1
-    read -r live _ < <(on here ahead)
+    live=$(free_port)
     run -0 unprotected contract 127.0.0.1 "$port" "$port" "$live"
     assert_equal "$(without_local_port)" "$refusal"
 }
@@ -112,15 +110,18 @@ without_local_port() {
     local address source live refusal option
     for address in 127.0.0.1 ::1; do
         for option in '' --nonblock; do
-            two_free_ports
+            source=$(free_port)
+            live=$((source + 1))
             # shellcheck disable=SC2086 # no word where there is no option
             run -0 unprotected contract $option --bind "$address" 1 "$source" "$live"
             refusal=$output
-            two_free_ports
+            source=$(free_port)
+            live=$((source + 1))
             # shellcheck disable=SC2086
             run -0 protected contract $option --bind "$address" "$source" "$source" "$live"
             assert_equal "$output" "$refusal"
-            two_free_ports
+            source=$(free_port)
+            live=$((source + 1))
             # shellcheck disable=SC2086
             run unprotected contract $option --bind "$address" "$source" "$source" "$live"
             assert_line 'sockets left on the source port: 1'
@@ -133,7 +134,7 @@ without_local_port() {
 @test "in place: a bound socket is refused, over IPv4 and IPv6, and its port is free" {
     local address port
     for address in 127.0.0.1 ::1; do
-        read -r port _ < <(on here ahead)
+        port=$(free_port)
         run protected connect --bind "$address" --bind-port "$port" "$address" "$port"
         assert_refused
         run -0 protected connect --bind "$address" --bind-port "$port" "$address" 1
@@ -147,7 +148,7 @@ without_local_port() {
 
 @test "in place: a server gets its port back while clients keep trying" {
     local port
-    read -r port _ < <(on here ahead)
+    port=$(free_port)
     # shellcheck disable=SC2016 # for the inner shell
     background client protected sh -c 'until connect --say ping 127.0.0.1 "$0" | grep answer-ping; do :; done' "$port"
     server "$port"
