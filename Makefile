@@ -54,8 +54,8 @@ $(BUILD)/noselfconn: $(LAUNCHER_SOURCES) $(HEADERS) Makefile
 	$(CC) $(LAUNCHER_CFLAGS) -o $@ $(LAUNCHER_SOURCES) $(INSTRUMENT)
 
 .PHONY: demo
-demo: all ## watch telnet connect to itself, and be refused instead; HOST=1: on the host's own ports
-	scripts/demo $(if $(filter 1,$(HOST)),--host)
+demo: all ## watch telnet connect to itself, and be refused instead
+	scripts/demo
 
 # By rename, so that each program that starts meanwhile finds the old one or the new one.
 PUT = put() { mkdir -p "$$(dirname "$$3")" && cp "$$2" "$$3.new" && chmod "$$1" "$$3.new" && mv -f "$$3.new" "$$3"; }; put
@@ -98,12 +98,22 @@ install-library: ## install the library alone, of another word size, say
 copy-library:
 	@$(PUT) 644 $(BUILD)/libnoselfconn.so $(DESTDIR)$(LIBDIR)/libnoselfconn.so
 	$(if $(DESTDIR),,$(LDCONFIG))
+	@$(if $(DESTDIR),,$(IS_FOUND) || printf '%s\n' 'install: the loader does not search $(LIBDIR): \
+	LD_PRELOAD=libnoselfconn.so finds nothing' 'Give the whole path, or, as root: echo $(LIBDIR) \
+	>>/etc/ld.so.conf.d/noselfconn.conf && ldconfig' | tr -d '\011' >&2)
+
+# Whether the loader's cache has the library; also where there is no such cache, as with musl.
+LIST_LIBRARIES = PATH=$$PATH:/usr/sbin:/sbin ldconfig -p
+IS_FOUND = ! $(LIST_LIBRARIES) >/dev/null 2>&1 || \
+	$(LIST_LIBRARIES) | grep -q '$(patsubst /usr/%,/%,$(LIBDIR))/libnoselfconn\.so$$'
 
 .PHONY: uninstall
-uninstall: ## remove what install put there, and the library from /etc/ld.so.preload
-	$(if $(DESTDIR),,$(AS_ROOT) sed 's|@library@|$(LIBDIR)/libnoselfconn.so|' scripts/forget-preload | sh -s remove)
+uninstall: ## remove what install put there, of each word size, and from /etc/ld.so.preload
+	$(if $(DESTDIR),,for library in $$($(LIST_LIBRARIES) 2>/dev/null | sed -n 's|.* => \($(PREFIX)/.*/libnoselfconn\.so\)$$|\1|p' | \
+			grep -vxF '$(LIBDIR)/libnoselfconn.so') '$(LIBDIR)/libnoselfconn.so'; do \
+		{ $(AS_ROOT) sed "s|@library@|$$library|" scripts/forget-preload | sh -s remove; } && \
+		rm -f "$$library" && { $(LDCONFIG); } || exit 1; done)
 	rm -f $(INSTALLED:%=$(DESTDIR)%)
-	$(if $(DESTDIR),,$(LDCONFIG))
 
 # The same sources give the same bytes: every date in what is packed is that of the commit.
 deb rpm: export SOURCE_DATE_EPOCH ?= $(shell git log -1 --format=%ct 2>/dev/null || stat -c %Y Makefile)
@@ -122,7 +132,8 @@ rpm: ## build RPM packages of it, in build/; on Debian with its rpm
 .PHONY: dist
 dist: ## build a source archive of what is committed, in build/
 	@mkdir -p build
-	git archive --prefix=libnoselfconn-$(VERSION)/ HEAD | gzip -9n >build/libnoselfconn-$(VERSION).tar.gz
+	git archive --prefix=libnoselfconn-$(VERSION)/ --output=build/libnoselfconn-$(VERSION).tar HEAD
+	gzip -9nf build/libnoselfconn-$(VERSION).tar
 
 .PHONY: clean
 clean: ## remove build/

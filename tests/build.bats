@@ -140,11 +140,46 @@ Version:        $version"
     assert_output --partial "$BATS_TEST_TMPDIR/prefix/lib/libnoselfconn.so"
 }
 
+# A loader that knows the libraries of $cache.
+fake_ldconfig() {
+    printf '#!/bin/sh\ncat <<EOF\n%s\nEOF\n' "$cache" >"$BATS_TEST_TMPDIR/ldconfig"
+    chmod +x "$BATS_TEST_TMPDIR/ldconfig"
+}
+
+@test "install says where the loader does not search the folder of the library" {
+    local prefix=$BATS_TEST_TMPDIR/prefix cache='	libc.so.6 (libc6,x86-64) => /lib/libc.so.6'
+    fake_ldconfig
+    PATH=$BATS_TEST_TMPDIR:$PATH run -0 make -C "$copy" --silent install-library PREFIX="$prefix" LIBDIR="$prefix/lib" LDCONFIG=:
+    assert_line "install: the loader does not search $prefix/lib: LD_PRELOAD=libnoselfconn.so finds nothing"
+    assert_line "Give the whole path, or, as root: echo $prefix/lib >>/etc/ld.so.conf.d/noselfconn.conf && ldconfig"
+    cache="	libnoselfconn.so (libc6,x86-64) => $prefix/lib/libnoselfconn.so"
+    fake_ldconfig
+    PATH=$BATS_TEST_TMPDIR:$PATH run -0 make -C "$copy" --silent install-library PREFIX="$prefix" LIBDIR="$prefix/lib" LDCONFIG=:
+    assert_output ''
+}
+
+@test "uninstall removes the library of another word size, too, but none of another prefix" {
+    local prefix=$BATS_TEST_TMPDIR/prefix cache
+    mkdir -p "$prefix/lib" "$prefix/lib32" "$BATS_TEST_TMPDIR/other"
+    touch "$prefix/lib/libnoselfconn.so" "$prefix/lib32/libnoselfconn.so" "$BATS_TEST_TMPDIR/other/libnoselfconn.so"
+    cache="	libnoselfconn.so (libc6,x86-64) => $prefix/lib/libnoselfconn.so
+	libnoselfconn.so (libc6) => $prefix/lib32/libnoselfconn.so
+	libnoselfconn.so (libc6) => $BATS_TEST_TMPDIR/other/libnoselfconn.so"
+    fake_ldconfig
+    PATH=$BATS_TEST_TMPDIR:$PATH run -0 make -C "$copy" --silent uninstall PREFIX="$prefix" LIBDIR="$prefix/lib" LDCONFIG=: AS_ROOT='true ||'
+    run find "$BATS_TEST_TMPDIR" -name libnoselfconn.so -not -path "$copy/*"
+    assert_output "$BATS_TEST_TMPDIR/other/libnoselfconn.so"
+}
+
+@test "make dist fails without git, and leaves no archive" {
+    run -2 make -C "$copy" dist
+    [ -z "$(find "$copy/build" -name '*.gz')" ]
+}
+
 # The file that ld.so(8) reads, before and after the library's removal.
 without_the_library() { # WHEN TEXT: on standard output; the loader's cache is that of $cache
     local list=$BATS_TEST_TMPDIR/ld.so.preload
-    printf '#!/bin/sh\ncat <<EOF\n%s\nEOF\n' "$cache" >"$BATS_TEST_TMPDIR/ldconfig"
-    chmod +x "$BATS_TEST_TMPDIR/ldconfig"
+    fake_ldconfig
     printf '%s' "$2" >"$list"
     sed "s|@library@|/usr/lib/here/libnoselfconn.so|; s|/etc/ld.so.preload|$list|" "$root/scripts/forget-preload" |
         PATH=$BATS_TEST_TMPDIR:$PATH dash -s "$1"

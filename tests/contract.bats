@@ -133,6 +133,7 @@ however_it_waits() { # ARGUMENT...
 
 # The kernel computes them from the largest window that a peer has offered, and keeps that until the next
 # connect() (tcp_disconnect, tcp_connect_init).
+# bats test_tags=tools
 @test "SIOCOUTQ, and poll with TCP_NOTSENT_LOWAT, say the same as after a refusal" {
     local client='
 import fcntl, select, socket, struct, sys
@@ -188,6 +189,7 @@ print("poll", [hex(event) for _, event in poll.poll(0)])'
     assert_connected_to_itself
 }
 
+# bats test_tags=tools
 @test "SO_SNDTIMEO is what the program set" {
     local client='
 import socket, struct

@@ -6,13 +6,14 @@
 #     new_host             a host named `here`; each test starts with one
 #     on here COMMAND      run a command there
 #     unprotected COMMAND  on here, as it is: the positive control
+#     needs_a_namespace    where no namespace can be made (IN_PLACE, setup_suite.bash), `here` is this
+#                          machine, and a test that would change it ends here: it is not run
 #     protected COMMAND    on here, with the library preloaded; with GUARD=tracer traced, as a static
 #                          program where it is one of the tests'; with GUARD=firewall as it is, while
 #                          the rule of the packet filter is on
 
 bats_require_minimum_version 1.5.0
-bats_load_library bats-support
-bats_load_library bats-assert
+load assertions
 
 root=${BATS_TEST_DIRNAME%/*}
 library=$root/build/libnoselfconn.so
@@ -30,11 +31,30 @@ setup() {
     new_host
 }
 
+# Without the right to a namespace there is none to mount, either.
+is_for_root() {
+    [[ " ${BATS_TEST_TAGS[*]-} " == *' root '* ]]
+}
+
 teardown() {
     local name
     for name in "${!host_process[@]}"; do
         end_host "$name"
     done
+    # In place no namespace ends what a test has left behind.
+    # shellcheck disable=SC2046 # several processes
+    [ -z "${IN_PLACE-}" ] || kill $(jobs -p) 2>/dev/null || :
+    if [ -e "$BATS_TEST_TMPDIR/needs-a-namespace" ] && [ -z "${BATS_TEST_SKIPPED-}" ]; then
+        fail 'the test went on without a network namespace'
+    fi
+}
+
+# A test that goes on behind this, in a subshell, fails (teardown).
+needs_a_namespace() {
+    if [ -n "${IN_PLACE-}" ]; then
+        touch "$BATS_TEST_TMPDIR/needs-a-namespace"
+        skip 'needs a network namespace'
+    fi
 }
 
 # An ordinary user has the right to a network namespace only inside a user namespace; all hosts of a
@@ -43,6 +63,12 @@ new_host() { # [NAME]
     local name=${1:-here} process
     local -a others namespaces=(--net) enter=()
 
+    if [ -n "${IN_PLACE-}" ]; then
+        if [ "$name" != here ] || is_for_root; then
+            needs_a_namespace
+        fi
+        return
+    fi
     [ -z "${host_process[$name]-}" ] || end_host "$name"
     others=("${host_process[@]}")
     if [ "$EUID" -ne 0 ] && [ ${#others[@]} -eq 0 ]; then
@@ -78,6 +104,13 @@ end_host() { # NAME
 on() { # NAME COMMAND...
     local -a as_root_there=()
 
+    if [ -n "${IN_PLACE-}" ]; then
+        case $*/ in
+        *' ip link '* | *' ip address '* | *' ip route '* | *' ip mptcp '* | *' nft '* | *'>/proc/sys/'* | *' mount '*) needs_a_namespace ;;
+        esac
+        "${@:2}"
+        return
+    fi
     [ "$EUID" -eq 0 ] || as_root_there=(--user --preserve-credentials)
     nsenter --target "${host_process[$1]}" --net "${as_root_there[@]}" "${@:2}"
 }
@@ -163,10 +196,12 @@ neighbour() {
 
 # The ephemeral range of the host. One port alone: the next connect() can have no other source port.
 set_source_ports() { # LOW [HIGH] [HOST]
+    needs_a_namespace
     on "${3:-here}" tee /proc/sys/net/ipv4/ip_local_port_range <<<"$1 ${2:-$1}" >/dev/null
 }
 
 own_address() { # ADDRESS [HOST]
+    needs_a_namespace
     case $1 in
     *:*)
         on "${2:-here}" ip address add "$1/128" dev lo nodad
@@ -182,6 +217,7 @@ has_local_route() { # ADDRESS HOST
 }
 
 filter() { # HOST NFTABLES-RULE: one more rule for what arrives
+    needs_a_namespace
     on "$1" nft "add table inet test; add chain inet test arriving { type filter hook input priority 0; }; add rule inet test arriving $2"
 }
 
@@ -201,6 +237,7 @@ lose_syns_to() { # PORT [HOST]
 
 redirect() { # FROM-PORTS TO-PORT: as a published container port does
     local family
+    needs_a_namespace
     for family in ip ip6; do
         on here nft "add table $family test; add chain $family test leaving { type nat hook output priority -100; }; add rule $family test leaving tcp dport $1 redirect to :$2"
     done
@@ -219,10 +256,11 @@ listening_process() { # PORT
 server() { # PORT [ADDRESS] [GREETING] [HOST]
     local address=${2:-127.0.0.1} host=${4:-here} kind=TCP4
     local answer='sed -u s/^/answer-/'
+    local reuse=${IN_PLACE:+,reuseaddr} # the last test's connections are in TIME-WAIT
 
     case $address in *:*) kind=TCP6 address=[$address] ;; esac
     [ -z "${3-}" ] || answer="echo $3; $answer"
-    background "server-$1" on "$host" socat "$kind-LISTEN:$1,bind=$address,fork" "SYSTEM:$answer"
+    background "server-$1" on "$host" socat "$kind-LISTEN:$1,bind=$address,fork$reuse" "SYSTEM:$answer"
     eventually listens "$1" "$host"
 }
 
@@ -286,6 +324,8 @@ assert_refused() {
 
 # For a command that prints what `connect` does.
 refused_instead_of_connected_to_itself() { # COMMAND...
+    # In place the port would be in TIME-WAIT for a minute.
+    needs_a_namespace
     run protected "$@"
     assert_refused
     run unprotected "$@"

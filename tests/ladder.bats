@@ -146,7 +146,7 @@ becomes_connected_to_itself() { # ERROR ARGUMENT...
     becomes_connected_to_itself EINPROGRESS --nonblock 127.0.0.1 50000
 }
 
-# bats test_tags=library
+# bats test_tags=library,tools
 @test "a pending connection gets a millisecond to settle, and no more" {
     set_source_ports 50000
     lose_syns_to 50000

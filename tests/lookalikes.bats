@@ -51,6 +51,7 @@ syn_is_sent() { # HOST
 }
 
 # The endpoint of a raw socket has its protocol for a port (raw(7)).
+# bats test_tags=tools
 @test "a raw socket of the protocol 6, TCP's, or 262, MPTCP's" {
     the_same_with_and_without python3 -c '
 import socket

@@ -144,15 +144,46 @@ unit() { # NAME AFTER CLIENT
     run -0 on here env LD_PRELOAD="$preload" chroot "$image" /bin/connect 127.0.0.1 50000
     assert_line 'connect: ECONNREFUSED'
 
+    # The init container copies it into a volume.
     run readme_block '**Kubernetes**'
-    assert_line '  - name: LD_PRELOAD'
-    assert_line "    value: $preload"
+    [[ $output =~ command:\ \[cp,\ ([^,]*),\ ([^]]*)\] ]]
+    assert_equal "${BASH_REMATCH[1]}" "$preload"
+    assert_line "    env: [{name: LD_PRELOAD, value: ${BASH_REMATCH[2]}libnoselfconn.so}]"
+    mkdir -p "$image${BASH_REMATCH[2]}"
+    cp "$image${BASH_REMATCH[1]}" "$image${BASH_REMATCH[2]}"
+    new_host
+    set_source_ports 50000
+    run -0 on here env LD_PRELOAD="${BASH_REMATCH[2]}libnoselfconn.so" chroot "$image" /bin/connect 127.0.0.1 50000
+    assert_line 'connect: ECONNREFUSED'
 
+    new_host
+    set_source_ports 50000
     run -0 on here chroot "$image" /bin/connect 127.0.0.1 50000
     assert_connected_to_itself
 }
 
+@test "beside what LD_PRELOAD has already, as the README has it" {
+    local preload
+    preload=$(grep -o 'LD_PRELOAD=lib[a-z0-9.]*:libnoselfconn.so' "$root/README.md")
+    set_source_ports 50000
+    run -0 on here env LD_LIBRARY_PATH="$root/build" "$preload" connect 127.0.0.1 50000
+    assert_refused
+    LD_LIBRARY_PATH=$root/build run -0 env "$preload" cat /proc/self/maps
+    assert_output --partial libjemalloc.so.2
+}
+
+# The same file, with the loader of musl.
+@test "a musl image" {
+    set_source_ports 50000
+    run -0 on here env LD_PRELOAD="$library" connect-musl 127.0.0.1 50000
+    assert_refused
+    run -0 unprotected connect-musl 127.0.0.1 50000
+    assert_connected_to_itself
+}
+
 @test "a user namespace" {
+    # Some machines allow it to nobody but root.
+    needs_a_namespace
     set_source_ports 50000
     run -0 protected unshare --user --map-root-user connect 127.0.0.1 50000
     assert_refused
@@ -176,7 +207,7 @@ print("uid", os.getuid(), "errno", socket.socket().connect_ex(("127.0.0.1", 5000
 
 # bats test_tags=root,shipped
 @test "/etc/ld.so.preload, in a throw-away root: every program is protected, setuid ones too" {
-    local folder program
+    local folder program command
     folder=$(mktemp -d)
     chmod 755 "$folder"
     make_root "$folder"
@@ -189,8 +220,12 @@ print("uid", os.getuid(), "errno", socket.socket().connect_ex(("127.0.0.1", 5000
         run -0 on here chroot --userspec=65534:65534 "$folder" "/bin/$program" 127.0.0.1 50000
         assert_connected_to_itself
     done
-    install -d "$folder/etc"
-    echo /lib/libnoselfconn.so >"$folder/etc/ld.so.preload"
+    # What the README's line adds, where `make install` puts the library.
+    install -d "$folder/etc" "$folder/usr/local/lib/$(gcc -print-multiarch)"
+    mv "$folder/lib/libnoselfconn.so" "$folder/usr/local/lib/$(gcc -print-multiarch)"
+    command=$(readme_block '**Every program of the host**')
+    assert_equal "${command#* | }" 'sudo tee -a /etc/ld.so.preload'
+    sh -c "${command%% | *}" >"$folder/etc/ld.so.preload"
     for program in connect connect-setuid; do
         new_host
         set_source_ports 50000

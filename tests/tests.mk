@@ -7,10 +7,11 @@ TEST_OBJECTS := $(patsubst tests/objects/%.c,$(BUILD)/tests/%.so,$(wildcard test
 # Of these a tracer protects the static form, too (GUARD=tracer in tests/helpers.bash).
 STATIC_PROGRAMS = $(addprefix build/static/,attempts connect contract elsewhere fastopen quick raw \
 	signals threads untouched waiting)
-SCRIPTS = scripts/noselfconn scripts/noselfconn-audit scripts/noselfconn-firewall scripts/demo scripts/install-test-tools \
-	scripts/forget-preload scripts/make-deb tests/soak tests/fresh tests/kernels/boot tests/kernels/guest .ci/run
-# Most tests wait more than they compute.
-JOBS = $$(($$(nproc) * 2))
+SCRIPTS = scripts/noselfconn scripts/noselfconn-audit scripts/noselfconn-firewall scripts/install-test-tools \
+	scripts/forget-preload scripts/make-deb tests/soak tests/count tests/fresh tests/kernels/boot tests/kernels/guest .ci/run
+# Most tests wait more than they compute. In place (tests/setup_suite.bash) they share the machine's ports.
+JOBS = $$($(OWN_HOST) true 2>/dev/null && command -v parallel >/dev/null && echo $$(($$(nproc) * 2)) || echo 1)
+OWN_HOST = unshare --net $(if $(filter 0,$(shell id -u)),,--user --map-root-user)
 # Of a library built otherwise: INSTRUMENT holds the compiler's flags for that, OTHER_TESTS leaves out
 # what would no longer hold, the tests of the file as it ships.
 INSTRUMENT =
@@ -38,18 +39,18 @@ check: all ## run the tests
 	scripts/install-test-tools --check
 	$(MAKE) --no-print-directory test-programs $(ARCHITECTURES:%=architecture-%)
 	@mkdir -p build/parallel
-	$(BATS) --filter-tags '!more-architectures,!deb,!rpm,!suites,!clients,!builds$(ROOT_TESTS)$(OTHER_TESTS)' tests
-	GUARD=tracer $(BATS) --filter-tags '!library,!long$(ROOT_TESTS)$(OTHER_TESTS)' $(TRACED_TESTS)
-	GUARD=firewall $(BATS) --filter-tags '!library,!severing,!long$(ROOT_TESTS)$(OTHER_TESTS)' $(FIREWALL_TESTS)
+	@tests/count "$(BATS) --filter-tags '!more-architectures,!deb,!rpm,!suites,!clients,!builds$(ROOT_TESTS)$(OTHER_TESTS)' tests" \
+		"GUARD=tracer $(BATS) --filter-tags '!library,!long$(ROOT_TESTS)$(OTHER_TESTS)' $(TRACED_TESTS)" \
+		"GUARD=firewall $(BATS) --filter-tags '!library,!severing,!long$(ROOT_TESTS)$(OTHER_TESTS)' $(FIREWALL_TESTS)"
 
-QUICK_TESTS = $(addprefix tests/,contract.bats elsewhere.bats faults.bats ladder.bats \
-	lookalikes.bats untouched.bats)
+QUICK_TESTS = $(addprefix tests/,contract.bats elsewhere.bats in-place.bats ladder.bats lookalikes.bats \
+	untouched.bats)
 .PHONY: check-quick
 check-quick: all ## run the tests of what the library decides, in less than 40 seconds
-	scripts/install-test-tools --check
-	$(MAKE) --no-print-directory --jobs 4 test-programs
+	scripts/install-test-tools --check quick
+	$(MAKE) --no-print-directory --jobs 4 $(filter-out %/uring,$(TEST_PROGRAMS)) $(TEST_OBJECTS)
 	@mkdir -p build/parallel
-	$(BATS) --filter-tags '!long$(ROOT_TESTS)$(OTHER_TESTS)' $(QUICK_TESTS)
+	@tests/count "$(BATS) --filter-tags '!long,!tools$(ROOT_TESTS)$(OTHER_TESTS)' $(QUICK_TESTS)"
 
 .PHONY: check-suites
 check-suites: all ## run the test suites of others, bare and traced
@@ -140,7 +141,6 @@ soak: all $(BUILD)/tests/attempts ## attempt for an hour, while servers come and
 
 # In a network namespace, so that nothing else is on its loopback.
 ROUNDS ?= 15
-OWN_HOST = unshare --net $(if $(filter 0,$(shell id -u)),,--user --map-root-user)
 
 .PHONY: bench
 bench: all $(BUILD)/tests/empty.so ## measure what it costs, beside other preloads; ROUNDS=number
@@ -245,5 +245,6 @@ lint: ## check layout and style: clang-format, clang-tidy, cppcheck, shellcheck,
 	shfmt -i 4 -ln bats -d tests/*.bats tests/*.bash
 	shellcheck scripts/completion.bash
 	shfmt -i 4 -ln bash -d scripts/completion.bash
+	pyflakes3 scripts/demo tests/container
 	mandoc -T lint -W warning scripts/*.[178]
 

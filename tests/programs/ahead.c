@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: MIT */
+/* Prints a port of 127.0.0.1 that the kernel is about to choose as the source port of a client that
+ * connects to it, and its distance in places: the kernel steps on by 1 to 8 places an attempt
+ * (__inet_hash_connect). Nobody listens on the port.
+ *
+ *     ahead [MOST-PLACES]
+ *     -> PORT PLACES */
+#include "common.h"
+
+/* The source port of a refused attempt, or -1 where somebody uses the port. */
+static int source_port(int port)
+{
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons((in_port_t)port)};
+    struct sockaddr_in source = {0};
+    socklen_t length = sizeof source;
+    int result = -1, fd = must(socket(AF_INET, SOCK_STREAM, 0), "socket");
+
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    if (bind(fd, (struct sockaddr *)&address, sizeof address) == 0) {
+        close(fd);
+        fd = must(socket(AF_INET, SOCK_STREAM, 0), "socket");
+        if (connect(fd, (struct sockaddr *)&address, sizeof address) < 0 && errno == ECONNREFUSED &&
+            getsockname(fd, (struct sockaddr *)&source, &length) == 0)
+            result = ntohs(source.sin_port);
+    }
+    close(fd);
+    return result;
+}
+
+int main(int argc, char **argv)
+{
+    int low, high, most = argc > 1 ? atoi(argv[1]) : 12;
+    FILE *range = fopen("/proc/sys/net/ipv4/ip_local_port_range", "r");
+
+    if (range == NULL || fscanf(range, "%d %d", &low, &high) != 2)
+        die("ip_local_port_range");
+    fclose(range);
+    srandom((unsigned)getpid());
+    for (int tried = 0; tried < 300000; tried++) {
+        int port = low + (int)(random() % ((high - low) / 2 + 1)) * 2;
+        int source = source_port(port);
+
+        if (source > 0 && port > source && (port - source) / 2 <= most) {
+            printf("%d %d\n", port, (port - source) / 2);
+            return 0;
+        }
+    }
+    fprintf(stderr, "no port is ahead\n");
+    return 2;
+}
