@@ -150,6 +150,17 @@ as_an_ordinary_user() {
     on here setpriv --reuid nobody --regid nogroup --clear-groups "$@"
 }
 
+# Not every kernel runs 32-bit programs beside 64-bit ones (IA32_EMULATION).
+runs_32_bit() {
+    local status=0
+    "$root/build/tests/raw-i386" 127.0.0.1 1 >/dev/null 2>&1 || status=$?
+    [ $status -ne 126 ]
+}
+
+needs_32_bit() {
+    runs_32_bit || skip 'needs a kernel that runs 32-bit programs'
+}
+
 # A library of tests/objects/, for LD_PRELOAD.
 preload() { # NAME
     printf '%s\n' "$root/build/tests/$1.so"

@@ -50,6 +50,7 @@ refused_where_no_preload_reaches() { # COMMAND...
 }
 
 @test "a 32-bit static program, by connect and by socketcall" {
+    needs_32_bit
     refused_where_no_preload_reaches connect-i386 127.0.0.1 50000
     refused_where_no_preload_reaches raw-i386 127.0.0.1 50000
     refused_where_no_preload_reaches raw-i386 --socketcall 127.0.0.1 50000
@@ -58,6 +59,7 @@ refused_where_no_preload_reaches() { # COMMAND...
 @test "each call that connects, of either word size, with all that it names at the end of what is mapped" {
     local program call
     for program in "$root/build/static/raw" raw-i386 'raw-i386 --socketcall'; do
+        [[ $program != *i386* ]] || runs_32_bit || continue
         for call in connect sendto sendmsg sendmmsg; do
             # shellcheck disable=SC2086 # a program and its option
             refused_where_no_preload_reaches $program $call 127.0.0.1 50000
@@ -107,6 +109,7 @@ print("state", kept.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1)[0])'
     local program call thing
     lose_syns_to 50000
     while read -r thing call program; do
+        [[ $program != *i386* ]] || runs_32_bit || continue
         # shellcheck disable=SC2086 # a program and its option
         VANISH=$thing run -0 tracing $program $call 127.0.0.1 50000
         assert_line 'connect: EINTR'
@@ -783,6 +786,7 @@ END
     cp "$launcher" "$root/build/static/raw" "$root/build/tests/raw-i386" "$folder/"
     export UNDUMPABLE=1
     for program in "$folder/raw" "$folder/raw-i386" "$folder/raw-i386 --socketcall"; do
+        [[ $program != *i386* ]] || runs_32_bit || continue
         for call in connect sendto sendmsg sendmmsg; do
             # shellcheck disable=SC2086 # a program and its option
             run -0 as_an_ordinary_user "$folder/noselfconn" --trace $program $call 127.0.0.1 50100
@@ -922,6 +926,7 @@ print("all read")'
     set_source_ports 50000
     local program
     for program in "$root/build/static/raw" raw-i386; do
+        [[ $program != *i386* ]] || runs_32_bit || continue
         run -0 on here deny set-syscall-info fail "$launcher" --trace "$program" 127.0.0.1 50000
         assert_refused
     done
@@ -1067,6 +1072,7 @@ subprocess.run(["ps", "-o", "stat=,comm=", "--ppid", "1"])' "$launcher"
 
 @test "a 32-bit launcher traces 32-bit programs, and says that it cannot trace others" {
     local launcher=$root/build/i686-linux-gnu/noselfconn
+    needs_32_bit
     refused_where_no_preload_reaches connect-i386 127.0.0.1 50000
     run -125 "$launcher" --trace "$root/build/static/connect"
     assert_output --partial 'cannot trace a 64-bit program'
