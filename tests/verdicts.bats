@@ -184,7 +184,7 @@ Its lines end with a carriage return (\\r): remove those."
     while IFS='|' read -r name why remedy; do
         cp "$(type -P true)" "$name"
         run -125 "$launcher" "./$name" --option
-        assert_output --regexp "^noselfconn: refused $name: it $why"$'\n'".*$remedy.*\$"
+        assert_output --regexp "^noselfconn: refused $name: it $why.*"$'\n'".*$remedy.*\$"
         run -125 "$launcher" env "./$name"
         assert_output --partial "noselfconn: refused $name: "
         rows=$((rows + 1))
