@@ -7,7 +7,7 @@ load helpers
 launcher=$root/build/noselfconn
 
 setup() {
-    cd "$BATS_TEST_TMPDIR"
+    cd "$BATS_TEST_TMPDIR" || return
 }
 
 teardown() {

@@ -165,6 +165,7 @@ Its lines end with a carriage return (\\r): remove those."
 
 # A user namespace has a list of its own since Linux 6.7: that of the machine stays as it is.
 @test "of a file that binfmt_misc hands to a program, that program is judged" {
+    # shellcheck disable=SC2016 # for the inner shell
     local inside='
         mount -t binfmt_misc binfmt_misc /proc/sys/fs/binfmt_misc
         echo ":letters:E::letters::$1:" >/proc/sys/fs/binfmt_misc/register
@@ -256,12 +257,14 @@ END
 }
 
 @test "what a program starts is not checked, unless it is traced" {
+    # shellcheck disable=SC2016 # for the inner shell
+    local start='env -i "$0" 127.0.0.1 50000'
     set_source_ports 50000
-    run -0 --separate-stderr on here "$launcher" sh -c 'env -i "$0" 127.0.0.1 50000' "$root/build/tests/connect"
+    run -0 --separate-stderr on here "$launcher" sh -c "$start" "$root/build/tests/connect"
     assert_connected_to_itself
     new_host
     set_source_ports 50000
-    run on here "$launcher" --trace sh -c 'env -i "$0" 127.0.0.1 50000' "$root/build/tests/connect"
+    run on here "$launcher" --trace sh -c "$start" "$root/build/tests/connect"
     assert_refused
 }
 
