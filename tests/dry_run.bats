@@ -74,7 +74,6 @@ could_not_trace() { # COMMAND...: that ends with the launcher, which runs printe
 }
 
 @test "it works for an ordinary user, in a new user namespace, and without a descriptor of the caller's" {
-    local folder
     run -0 unshare --user "$launcher" --check true
     # shellcheck disable=SC2016 # for the inner shell
     run -0 sh -c '"$0" printenv LD_PRELOAD <&- 2>&-' "$launcher"

@@ -61,6 +61,10 @@ executable() { # NAME [LINE]...: in the test's folder
     done
 }
 
+@test "a program that holds Go's signs as constants is none, as the launcher itself" {
+    says_yes "$launcher"
+}
+
 @test "a Go program without its note is known by its build information" {
     local program=$BATS_TEST_TMPDIR/dial
     GO111MODULE=off GOCACHE=$root/build/go go build -ldflags=-buildid= -o "$program" "$root/tests/programs/dial.go"
@@ -221,7 +225,7 @@ END
         cp "$(type -P true)" "$name"
         says_yes "./$name"
     done
-    ln -s /bin/busybox su
+    ln -sf /bin/busybox su
     says 'refused su: ' ./su
     says 'refused chroot: ' busybox chroot / true
     executable tox '#!/usr/bin/env python3'
