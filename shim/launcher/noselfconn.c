@@ -149,12 +149,12 @@ static void act_on(const struct judgement *judgement)
 /* The list of the variables is a new one: the caller's stays as it is. */
 static void copy_environment(void)
 {
-    size_t count = 0;
+    size_t count = 1;
     char **copy;
 
-    while (environ[count] != NULL)
+    while (environ[count - 1] != NULL)
         count++;
-    copy = calloc(count + 1, sizeof *copy);
+    copy = malloc(count * sizeof *copy);
     if (copy == NULL)
         fail(EXIT_OWN_FAILURE, NULL, "out of memory");
     memcpy(copy, environ, count * sizeof *copy);

@@ -36,7 +36,7 @@ static int connect_to_itself(int (*connect)(int, const struct sockaddr *, sockle
     socklen_t length = sizeof own;
     int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), error = 0, port = FIRST_PORT;
 
-    while (bind(fd, (struct sockaddr *)&own, length) != 0 && error == 0) {
+    while (error == 0 && bind(fd, (struct sockaddr *)&own, length) != 0) {
         error = errno == EADDRINUSE && port <= LAST_PORT ? 0 : errno;
         own.sin_port = htons((in_port_t)port++);
     }
