@@ -31,7 +31,7 @@ void preload_set(const char *list, const char *library, const char *sanitizer)
 
     if (first == NULL || rest == NULL)
         fail(EXIT_OWN_FAILURE, NULL, "out of memory");
-    memcpy(first, sanitizer, strlen(sanitizer));
+    append(first, sanitizer, strlen(sanitizer));
     for (; *entry != '\0'; entry += length + (entry[length] != '\0')) {
         length = strcspn(entry, " :");
         if (length > 0 && (length != strlen(library) || memcmp(entry, library, length) != 0))
