@@ -89,7 +89,8 @@ void prove(bool is_traced)
              "NOT PROTECTED: with %s a self-connection was made (NOSELFCONN_MODE is '%s')", guard,
              mode != NULL ? mode : "");
     if (outcome != ECONNREFUSED)
-        fail(EXIT_CANNOT_TELL, NULL, "cannot tell: unexpected error with %s: %s", guard,
+        fail(EXIT_CANNOT_TELL, outcome == CHILD_NOT_STARTED ? "Is /proc mounted?" : NULL,
+             "cannot tell: unexpected error with %s: %s", guard,
              outcome == CHILD_NOT_STARTED ? "this program cannot be started" : strerror(outcome));
     printf("works: a real self-connection was refused (it succeeds without %s)\n", guard);
 }
