@@ -239,8 +239,9 @@ without_the_library() { # WHEN TEXT: on standard output; the loader's cache is t
     # shellcheck disable=SC2016 # for the inner shell
     for launcher in "$copy/build/noselfconn" "$BATS_TEST_TMPDIR/prefix/bin/noselfconn"; do
         make -C "$copy" --silent
-        run -125 unshare --mount sh -c 'mount -t tmpfs none /proc && exec "$0" --check' "$launcher"
+        run unshare --mount sh -c 'mount -t tmpfs none /proc && exec "$0" --check' "$launcher"
         assert_line 'Is /proc mounted?'
+        [[ $status -eq 125 || $launcher != */copy/* && $status -eq 1 ]] # this one finds its library
     done
 }
 

@@ -128,8 +128,8 @@ END
     run -0 --separate-stderr "$launcher" --help
     assert_equal "$stderr" ''
     # The manual's, word by word.
-    synopsis=$(mandoc -T ascii "$root/scripts/noselfconn.1" | col -b | sed -n '/^SYNOPSIS/,/^DESCRIPTION/p' | sed '1d;$d' | tr -s ' \n' ' ')
-    assert_equal " $(sed 's/^usage://; /^$/q' <<<"$output" | tr -s ' \n' ' ' | tr '[:upper:]' '[:lower:]' | xargs) " "$synopsis"
+    synopsis=$(mandoc -T ascii "$root/scripts/noselfconn.1" | col -b | sed -n '/^SYNOPSIS/,/^DESCRIPTION/p' | sed '1d;$d' | xargs)
+    assert_equal "$(sed 's/^usage://; /^$/q' <<<"$output" | tr '[:upper:]' '[:lower:]' | xargs)" "$synopsis"
     run -0 --separate-stderr "$launcher" --version
     assert_output --regexp '^noselfconn [0-9]+\.[0-9]+\.[0-9]+$'
 }

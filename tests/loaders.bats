@@ -8,7 +8,7 @@ load helpers
 launcher=$root/build/noselfconn
 
 setup() {
-    cd "$BATS_TEST_TMPDIR"
+    cd "$BATS_TEST_TMPDIR" || return
     echo 'int main(void) { return 0; }' >main.c
     gcc -o program main.c -Wl,--dynamic-linker="$PWD/loader"
     printf '%s\n' '#include <unistd.h>' \

@@ -61,6 +61,10 @@ executable() { # NAME [LINE]...: in the test's folder
     done
 }
 
+@test "a program that holds Go's signs as constants is none, as the launcher itself" {
+    says_yes "$launcher"
+}
+
 @test "a Go program without its note is known by its build information" {
     local program=$BATS_TEST_TMPDIR/dial
     GO111MODULE=off GOCACHE=$root/build/go go build -ldflags=-buildid= -o "$program" "$root/tests/programs/dial.go"
@@ -165,6 +169,7 @@ Its lines end with a carriage return (\\r): remove those."
 
 # A user namespace has a list of its own since Linux 6.7: that of the machine stays as it is.
 @test "of a file that binfmt_misc hands to a program, that program is judged" {
+    # shellcheck disable=SC2016 # for the inner shell
     local inside='
         mount -t binfmt_misc binfmt_misc /proc/sys/fs/binfmt_misc
         echo ":letters:E::letters::$1:" >/proc/sys/fs/binfmt_misc/register
@@ -184,7 +189,7 @@ Its lines end with a carriage return (\\r): remove those."
     while IFS='|' read -r name why remedy; do
         cp "$(type -P true)" "$name"
         run -125 "$launcher" "./$name" --option
-        assert_output --regexp "^noselfconn: refused $name: it $why"$'\n'".*$remedy.*\$"
+        assert_output --regexp "^noselfconn: refused $name: it $why.*"$'\n'".*$remedy.*\$"
         run -125 "$launcher" env "./$name"
         assert_output --partial "noselfconn: refused $name: "
         rows=$((rows + 1))
@@ -220,7 +225,7 @@ END
         cp "$(type -P true)" "$name"
         says_yes "./$name"
     done
-    ln -s /bin/busybox su
+    ln -sf /bin/busybox su
     says 'refused su: ' ./su
     says 'refused chroot: ' busybox chroot / true
     executable tox '#!/usr/bin/env python3'
@@ -256,12 +261,14 @@ END
 }
 
 @test "what a program starts is not checked, unless it is traced" {
+    # shellcheck disable=SC2016 # for the inner shell
+    local start='env -i "$0" 127.0.0.1 50000'
     set_source_ports 50000
-    run -0 --separate-stderr on here "$launcher" sh -c 'env -i "$0" 127.0.0.1 50000' "$root/build/tests/connect"
+    run -0 --separate-stderr on here "$launcher" sh -c "$start" "$root/build/tests/connect"
     assert_connected_to_itself
     new_host
     set_source_ports 50000
-    run on here "$launcher" --trace sh -c 'env -i "$0" 127.0.0.1 50000' "$root/build/tests/connect"
+    run on here "$launcher" --trace sh -c "$start" "$root/build/tests/connect"
     assert_refused
 }
 
@@ -393,7 +400,7 @@ install_in() { # FOLDER [VARIABLE=VALUE]...
     assert_output ''
 }
 
-@test "a missing shared library, a missing loader and a foreign processor are called by their names" {
+@test "a missing shared library and a missing loader are called by their names" {
     local folder=$BATS_TEST_TMPDIR
     cp "$root/build/tests/needs.so" "$folder/libneeds.so"
     echo 'int needed(void); int main(void) { return needed(); }' >"$folder/main.c"
@@ -404,7 +411,6 @@ install_in() { # FOLDER [VARIABLE=VALUE]...
     run -127 env "$folder/lost"
     run -127 --separate-stderr "$launcher" "$folder/lost"
     assert_regex "$stderr" "^noselfconn: cannot run $folder/lost: its loader is missing"
-    run -127 "$launcher" "$root/build/aarch64-linux-gnu/tests/connect"
 }
 
 @test "so are those of musl, and libraries that only LD_LIBRARY_PATH names are found" {
@@ -453,8 +459,8 @@ install_in() { # FOLDER [VARIABLE=VALUE]...
     run -127 "$launcher" $'\e[1m\r\tnone\n~'
     assert_output $'noselfconn: command not found: \\x1b[1m\\r\tnone\n~'
     # Of a longer message, 16,383 bytes.
-    run -127 "$launcher" "$(printf '\001%.0s' {1..17000})"
-    assert_equal "$output" "noselfconn: command not found: $(printf '\\x01%.0s' {1..16364})"
+    run -126 "$launcher" "$(printf '\001%.0s' {1..17000})"
+    assert_equal "$output" "noselfconn: cannot run $(printf '\\x01%.0s' {1..16372})"
 }
 
 @test "where no process is to be had, it cannot tell, and without memory it fails" {

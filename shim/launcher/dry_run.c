@@ -93,17 +93,18 @@ static bool looks_like_go(int memory, uint64_t start, uint64_t end, bool is_writ
 /* Of /proc/PID/maps: what the kernel has mapped, the program, and its loader if it has one. */
 static void read_maps(struct dry_run *run, int memory)
 {
-    unsigned long long start, end;
+    unsigned long long start, end, offset;
     char mode[5];
 
     for (char *line = strtok(content, "\n"); line != NULL; line = strtok(NULL, "\n")) {
         const char *path = strchr(line, '/');
 
-        if (path == NULL || sscanf(line, "%llx-%llx %4s", &start, &end, mode) != 3)
+        if (path == NULL || sscanf(line, "%llx-%llx %4s %llx", &start, &end, mode, &offset) != 4)
             continue;
         if (strcmp(path, run->program) != 0)
             snprintf(run->loader, sizeof run->loader, "%s", path);
-        else if (looks_like_go(memory, start, end, mode[1] == 'w'))
+        else if ((mode[1] == 'w' || offset == 0) &&
+                 looks_like_go(memory, start, end, mode[1] == 'w'))
             run->is_go = true;
     }
 }

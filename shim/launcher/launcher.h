@@ -66,10 +66,10 @@ const struct runner *runner_find(const char *name); /* or NULL */
 const char *base_name(const char *path);
 bool runner_starts_others(const char *name); /* which may be dynamic where it is static */
 
-/* preload.c: sets LD_PRELOAD. `library` comes before what it holds; before both come the
- * AddressSanitizer runtimes, `sanitizer` (or "") and those that it holds: any other order ends the
- * program. */
-void preload_set(const char *library, const char *sanitizer);
+/* preload.c: sets LD_PRELOAD. `library` comes before what `list` (or NULL) holds; before both come
+ * the AddressSanitizer runtimes, `sanitizer` (or "") and those that it holds: any other order ends
+ * the program. */
+void preload_set(const char *list, const char *library, const char *sanitizer);
 
 /* Sets a variable, and leaves no other of that name: getenv() takes the first, the loader the last.
  */

@@ -73,8 +73,8 @@ static const char *find_log(const char *log)
     if (strcmp(log, "stderr") == 0)
         return log;
     if (log[0] != '/' && getcwd(path, PATH_MAX) != NULL)
-        strcat(path, "/");
-    snprintf(path + strlen(path), PATH_MAX + 1, "%s", log);
+        path[strlen(path)] = '/';
+    snprintf(path + strlen(path), PATH_MAX, "%s", log);
     if (stat(path, &status) == 0 ? S_ISDIR(status.st_mode) || access(path, W_OK) != 0
                                  : errno != ENOENT || access(dirname(strdupa(path)), W_OK) != 0)
         fail(EXIT_OWN_FAILURE, "Name a file in a folder that exists, and that you may write.",
@@ -149,12 +149,12 @@ static void act_on(const struct judgement *judgement)
 /* The list of the variables is a new one: the caller's stays as it is. */
 static void copy_environment(void)
 {
-    size_t count = 0;
+    size_t count = 1;
     char **copy;
 
-    while (environ[count] != NULL)
+    while (environ[count - 1] != NULL)
         count++;
-    copy = calloc(count + 1, sizeof *copy);
+    copy = malloc(count * sizeof *copy);
     if (copy == NULL)
         fail(EXIT_OWN_FAILURE, NULL, "out of memory");
     memcpy(copy, environ, count * sizeof *copy);
@@ -166,6 +166,7 @@ int main(int argc, char **argv)
     static struct judgement judgement;
     static struct launch launch;
     char **arguments, **callers = environ;
+    const char *list = getenv("LD_PRELOAD");
     void (*child_signal)(int);
 
     read_options(argc, argv);
@@ -178,7 +179,7 @@ int main(int argc, char **argv)
         set_variable("NOSELFCONN_LOG", options.log);
     if (!options.trace) {
         find_library(&launch);
-        preload_set(launch.library, "");
+        preload_set(list, launch.library, "");
     }
     /* A child can only be waited for where this signal is not ignored. To set it discards a pending
      * one, too. */
@@ -196,7 +197,7 @@ int main(int argc, char **argv)
     if (options.trace) /* the tracer has the settings, and the command the caller's environment */
         environ = callers;
     else
-        preload_set(judgement.by_bare_name ? "libnoselfconn.so" : launch.library,
+        preload_set(list, judgement.by_bare_name ? "libnoselfconn.so" : launch.library,
                     judgement.sanitizer);
     signal(SIGCHLD, child_signal);
     execvp(arguments[0], arguments);

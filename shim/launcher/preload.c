@@ -23,15 +23,15 @@ static void append(char *list, const char *entry, size_t length)
     memcpy(list + used, entry, length);
 }
 
-void preload_set(const char *library, const char *sanitizer)
+void preload_set(const char *list, const char *library, const char *sanitizer)
 {
-    const char *entry = getenv("LD_PRELOAD") != NULL ? getenv("LD_PRELOAD") : "";
+    const char *entry = list != NULL ? list : "";
     size_t size = strlen(entry) + strlen(library) + strlen(sanitizer) + sizeof ":::", length;
-    char *first = calloc(2, size), *rest = first + size;
+    char *first = calloc(1, size), *rest = calloc(1, size);
 
-    if (first == NULL)
+    if (first == NULL || rest == NULL)
         fail(EXIT_OWN_FAILURE, NULL, "out of memory");
-    strcpy(first, sanitizer);
+    append(first, sanitizer, strlen(sanitizer));
     for (; *entry != '\0'; entry += length + (entry[length] != '\0')) {
         length = strcspn(entry, " :");
         if (length > 0 && (length != strlen(library) || memcmp(entry, library, length) != 0))
@@ -42,6 +42,7 @@ void preload_set(const char *library, const char *sanitizer)
         append(first, rest, strlen(rest));
     set_variable("LD_PRELOAD", first);
     free(first);
+    free(rest);
 }
 
 void set_variable(const char *name, const char *value)

@@ -36,7 +36,7 @@ static int connect_to_itself(int (*connect)(int, const struct sockaddr *, sockle
     socklen_t length = sizeof own;
     int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), error = 0, port = FIRST_PORT;
 
-    while (bind(fd, (struct sockaddr *)&own, length) != 0 && error == 0) {
+    while (error == 0 && bind(fd, (struct sockaddr *)&own, length) != 0) {
         error = errno == EADDRINUSE && port <= LAST_PORT ? 0 : errno;
         own.sin_port = htons((in_port_t)port++);
     }
@@ -89,7 +89,8 @@ void prove(bool is_traced)
              "NOT PROTECTED: with %s a self-connection was made (NOSELFCONN_MODE is '%s')", guard,
              mode != NULL ? mode : "");
     if (outcome != ECONNREFUSED)
-        fail(EXIT_CANNOT_TELL, NULL, "cannot tell: unexpected error with %s: %s", guard,
+        fail(EXIT_CANNOT_TELL, outcome == CHILD_NOT_STARTED ? "Is /proc mounted?" : NULL,
+             "cannot tell: unexpected error with %s: %s", guard,
              outcome == CHILD_NOT_STARTED ? "this program cannot be started" : strerror(outcome));
     printf("works: a real self-connection was refused (it succeeds without %s)\n", guard);
 }

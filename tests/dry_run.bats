@@ -1,0 +1,81 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: MIT
+# The dry run: the launcher asks the kernel what a command would run, and nobody notices.
+
+load helpers
+
+launcher=$root/build/noselfconn
+
+setup() {
+    cd "$BATS_TEST_TMPDIR" || return
+}
+
+teardown() {
+    :
+}
+
+could_not_trace() { # COMMAND...: that ends with the launcher, which runs printenv
+    run -0 --separate-stderr timeout 20 "$@" printenv LD_PRELOAD
+    assert_output --partial "$library"
+    assert_regex "$stderr" 'noselfconn: cannot tell whether this loads the library: printenv: it cannot be traced here'
+}
+
+@test "the command gets its signals as the caller had them, its process group, and no children" {
+    local how without
+    # shellcheck disable=SC2016 # for the inner shell
+    local state='grep -e "^Sig[^Q]" -e ^Shd /proc/$$/status; cat /proc/$$/task/$$/children | wc -w; ps -o pgid=,sid= $$'
+    for how in pass 'signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGCHLD, signal.SIGTRAP])' \
+        'signal.signal(signal.SIGCHLD, signal.SIG_IGN)' 'signal.pthread_sigmask(signal.SIG_BLOCK, range(1, 32))'; do
+        how="import os, signal, sys; $how; os.execvp(sys.argv[1], sys.argv[1:])"
+        without=$(python3 -c "$how" env sh -c "$state")
+        run -0 --separate-stderr python3 -c "$how" "$launcher" env sh -c "$state"
+        assert_equal "$output" "$without"
+        assert_equal "$stderr" ''
+    done
+}
+
+@test "nothing of the program runs, but for env" {
+    printf '%s\n' '#!/bin/sh' 'echo ran >>runs' >script
+    chmod +x script
+    run -0 "$launcher" --check ./script
+    run -0 "$launcher" --check env ./script
+    [ ! -e runs ]
+    run -0 "$launcher" env ./script
+    run -0 cat runs
+    assert_output ran
+}
+
+@test "it ends within a second or so, whatever env does" {
+    printf '#!/usr/bin/env\n' >endless # env runs the script, which runs env
+    chmod +x endless
+    cp "$(type -P sleep)" env
+    for command in ./endless './env 60'; do
+        # shellcheck disable=SC2086 # several words
+        run -1 timeout 20 "$launcher" --check $command
+        assert_output --partial ': it does not start within a second'
+    done
+    run -1 pgrep -f "^./env 60\$"
+}
+
+@test "where a tracer or a sandbox is in the way, it cannot tell, and runs the command" {
+    could_not_trace strace -f -qq -o /dev/null "$launcher"
+    could_not_trace deny ptrace fail "$launcher"
+    could_not_trace deny ptrace unknown "$launcher"
+    could_not_trace deny ptrace kill "$launcher"
+    could_not_trace deny setsid kill "$launcher"
+    could_not_trace "$launcher" --trace "$launcher"
+    run -1 timeout 20 qemu-aarch64 -L /usr/aarch64-linux-gnu "$root/build/aarch64-linux-gnu/noselfconn" --check true
+}
+
+@test "a tracer of the launcher alone, or a debugger, is not in the way" {
+    run -0 strace -qq -o /dev/null "$launcher" --check true
+    run -0 gdb -quiet -batch -ex run --args "$launcher" --check true
+    assert_output --partial '/true loads the library; '
+}
+
+@test "it works for an ordinary user, in a new user namespace, and without a descriptor of the caller's" {
+    run -0 unshare --user "$launcher" --check true
+    # shellcheck disable=SC2016 # for the inner shell
+    run -0 sh -c '"$0" printenv LD_PRELOAD <&- 2>&-' "$launcher"
+    assert_output "$library"
+}
