@@ -106,6 +106,8 @@ Version:        $version"
     assert_line "noselfconn: the library is missing: $stage/usr/bin/libnoselfconn.so, /usr/lib64/libnoselfconn.so"
     run -0 "$stage/usr/bin/noselfconn-audit" --version
     assert_output "noselfconn-audit $(sed -n 's/^VERSION = //p' "$copy/Makefile")"
+    run -0 "$stage/usr/sbin/noselfconn-firewall" --version
+    assert_output "noselfconn-firewall $(sed -n 's/^VERSION = //p' "$copy/Makefile")"
     make -C "$copy" --silent uninstall DESTDIR="$stage" PREFIX=/usr LIBDIR=/usr/lib64
     run find "$stage" -type f
     assert_output ''
