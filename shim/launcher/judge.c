@@ -1,72 +1,64 @@
 /* SPDX-License-Identifier: MIT */
-#define _GNU_SOURCE /* ST_NOSUID */
+#define _GNU_SOURCE /* basename, ST_NOSUID */
 #include "launcher.h"
 #include "say.h"
 
 #include <elf.h>
 #include <errno.h>
 #include <linux/capability.h>
+#include <stdarg.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/statvfs.h>
 #include <sys/xattr.h>
 #include <unistd.h>
 
-#define TRACE "To protect it, run it traced: noselfconn --trace COMMAND\n"
-#define CANNOT "cannot tell whether this loads the library:"
-#define PRELOAD "cannot preload into"
+#define CANNOT_TELL "cannot tell whether this loads the library: %s: %s"
+#define CANNOT_PRELOAD "cannot preload into %s: "
+#define TRACE "\nTo protect it, run it traced: noselfconn --trace COMMAND\n"
 #define FORCE "To run it unprotected: noselfconn --force COMMAND"
 #define RESERVE "Reserve the port instead: noselfconn-audit PORT says how."
-#define INSTALL "Or install the library for it, too: make install-library CC=... BUILD=..."
 #define SECURE "it has more rights than its caller (setuid, setgid, file capabilities), "
 
-static void conclude(struct judgement *judgement, int verdict, const char *what_to_do,
-                     const char *what, const char *name, const char *why)
+static struct judgement judgement;
+static struct dry_run run;
+
+__attribute__((format(printf, 2, 3))) static void conclude(int status, const char *format, ...)
 {
-    judgement->verdict = verdict;
-    judgement->what_to_do = what_to_do;
-    snprintf(judgement->text, sizeof judgement->text, "%s %s: %s", what, name, why);
+    va_list list;
+
+    judgement.status = status;
+    va_start(list, format);
+    vsnprintf(judgement.text, sizeof judgement.text, format, list);
+    va_end(list);
 }
 
-static void agree(struct judgement *judgement, const char *name, const char *words)
-{
-    judgement->verdict = YES;
-    snprintf(judgement->text, sizeof judgement->text, "%s %s", name, words);
-}
-
-/* The first line of a file that was named by its path; NULL if there is none. */
-static char *first_line(const char *path)
+/* The first line of a file; "" if there is none. */
+static const char *first_line(const char *path)
 {
     static char line[512];
-    FILE *file = strchr(path, '/') != NULL ? fopen(path, "re") : NULL;
+    FILE *file = fopen(path, "re");
 
     if (file == NULL || fgets(line, sizeof line, file) == NULL)
-        return file != NULL ? strcpy(line, "") : NULL;
+        return "";
     line[strcspn(line, "\n")] = '\0';
     return line;
 }
 
 /* execve(2) says ENOENT for a file that is there, too, if its interpreter or loader is not. */
-static void judge_missing(struct judgement *judgement, const char *name)
+static void judge_missing(const char *name)
 {
-    const char *line = first_line(name);
-    char why[600];
-
-    if (line == NULL) {
-        snprintf(judgement->text, sizeof judgement->text, "command not found: %s", name);
-    } else if (strncmp(line, "#!", 2) != 0) {
-        conclude(judgement, NO, "Install it: 'file' names it.", "cannot run", name,
-                 "its loader is missing");
-    } else {
-        snprintf(why, sizeof why, "its interpreter is missing: %s", line);
-        conclude(judgement, NO,
-                 strchr(line, '\r') == NULL
-                     ? "Install it, or correct the first line of the script."
-                     : "Its lines end with a carriage return (\\r): remove those.",
-                 "cannot run", name, why);
-    }
+    if (strchr(name, '/') == NULL || access(name, F_OK) != 0)
+        conclude(EXIT_NOT_FOUND, "command not found: %s", name);
+    else if (strncmp(first_line(name), "#!", 2) != 0)
+        conclude(EXIT_NOT_FOUND,
+                 "cannot run %s: its loader is missing\nInstall it: 'file' names it.", name);
+    else
+        conclude(EXIT_NOT_FOUND,
+                 "cannot run %s: its interpreter is missing: %s\n"
+                 "Install it, or correct the first line; \\x0d there is a carriage return.",
+                 name, first_line(name));
 }
 
 static bool may_get_rights(void)
@@ -76,111 +68,122 @@ static bool may_get_rights(void)
 
 /* AT_SECURE of a process that is traced does not show capabilities that a file only permits: the
  * kernel takes them away before it compares (cap_bprm_creds_from_file). */
-static bool is_secure(const struct dry_run *run)
+static bool is_secure(void)
 {
     struct vfs_ns_cap_data file = {.magic_etc = 0};
     struct statvfs file_system;
 
-    return run->is_secure ||
+    return run.is_secure ||
            (geteuid() != 0 && may_get_rights() &&
-            getxattr(run->program, "security.capability", &file, sizeof file) > 0 &&
+            getxattr(run.program, "security.capability", &file, sizeof file) > 0 &&
             (file.data[0].permitted | file.data[1].permitted) != 0 &&
-            statvfs(run->program, &file_system) == 0 && (file_system.f_flag & ST_NOSUID) == 0);
+            statvfs(run.program, &file_system) == 0 && (file_system.f_flag & ST_NOSUID) == 0);
 }
 
-static void judge_by_loader(struct judgement *judgement, const struct launch *launch,
-                            const struct dry_run *run)
+/* Whether a line of a loader's list begins so, after its tabulator. */
+static bool lists(const char *list, const char *name, const char *then)
 {
-    static struct loader_answer answer;
-    static char preload[2 * PATH_MAX], words[16384];
-    const char *why;
+    char line[PATH_MAX + 8];
+
+    snprintf(line, sizeof line, "\t%s%s", name, then);
+    return strstr(list, line) != NULL;
+}
+
+static void judge_by_loader(const struct launch *launch)
+{
+    static char list[8192], preload[2 * PATH_MAX];
+    const char *why, *line, *path;
 
     snprintf(preload, sizeof preload, "%s%s", launch->is_installed ? "libnoselfconn.so:" : "",
              launch->library);
-    why = loader_ask(&answer, run->loader, run->program, preload, run->library_path);
-    judgement->by_bare_name = launch->is_installed && answer.takes_bare_name;
-    memcpy(judgement->sanitizer, answer.sanitizer, PATH_MAX);
-    snprintf(words, sizeof words, "%s, %s, %s:\n%s", "its loader", run->loader,
-             answer.lacks_library ? "does not find a shared library" : "does not load this one",
-             answer.text);
+    why = loader_list(list, sizeof list, &run, preload);
+    judgement.by_bare_name = launch->is_installed && lists(list, "libnoselfconn.so", " => ");
+    line = strstr(list, "\tlibasan.so.");
+    path = line != NULL ? strchr(line, '/') : NULL;
+    if (path != NULL)
+        snprintf(judgement.sanitizer, PATH_MAX, "%.*s", (int)strcspn(path, " \n"), path);
     if (why != NULL)
-        conclude(judgement, CANNOT_TELL, NULL, CANNOT, run->program, why);
-    else if (answer.lacks_library)
-        conclude(judgement, NO, "Install it; without it the program does not run.", PRELOAD,
-                 run->program, words);
-    else if (answer.takes_path || judgement->by_bare_name)
-        agree(judgement, run->command, "loads the library; what it starts is not checked");
+        conclude(EXIT_CANNOT_TELL, CANNOT_TELL, run.program, why);
+    else if (strstr(list, "not found") != NULL ||
+             strstr(list, "error while loading shared libraries") != NULL ||
+             strstr(list, "Error loading shared library") != NULL)
+        conclude(EXIT_OWN_FAILURE,
+                 CANNOT_PRELOAD "its loader, %s, does not find a shared library:\n%s\n"
+                                "Install it; without it the program does not run.",
+                 run.program, run.loader, list);
+    else if (judgement.by_bare_name || lists(list, launch->library, " "))
+        conclude(0, "%s loads the library; what it starts is not checked", run.command);
     else
-        conclude(judgement, NO, TRACE INSTALL, PRELOAD, run->program, words);
+        conclude(EXIT_OWN_FAILURE,
+                 CANNOT_PRELOAD
+                 "its loader, %s, does not load this one:\n%s" TRACE
+                 "Or install the library for it, too: make install-library CC=... BUILD=...",
+                 run.program, run.loader, list);
 }
 
-static void judge_preload(struct judgement *judgement, const struct launch *launch,
-                          const struct dry_run *run, const char *name)
+static void judge_preload(const struct launch *launch, const char *name)
 {
-    const bool is_static = run->loader[0] == '\0';
+    const bool is_static = run.loader[0] == '\0';
 
-    if (run->result != DRY_RUN_DONE)
-        conclude(judgement, CANNOT_TELL, NULL, CANNOT, name, run->why);
-    else if ((run->is_go || is_static) && runner_starts_others(base_name(run->program)))
-        conclude(judgement, CANNOT_TELL, NULL, CANNOT, run->program,
-                 "it may start what is not static");
-    else if (run->is_go)
-        conclude(judgement, NO, TRACE FORCE, PRELOAD, run->program,
-                 "it is a Go program, which calls the kernel without libc");
-    else if (is_static)
-        conclude(judgement, NO, TRACE FORCE, PRELOAD, run->program, "it is statically linked");
-    else if (is_secure(run))
-        conclude(judgement, NO, RESERVE, PRELOAD, run->program,
-                 SECURE "so its loader ignores LD_PRELOAD");
-    else if (run->preload == NULL || strstr(run->preload, launch->library) == NULL)
-        conclude(judgement, NO, TRACE "Or put noselfconn after env: env ... noselfconn COMMAND",
-                 PRELOAD, run->program, "env drops LD_PRELOAD");
+    if (run.why != NULL)
+        conclude(EXIT_CANNOT_TELL, CANNOT_TELL, name, run.why);
+    else if ((run.is_go || is_static) && runner_starts_others(program))
+        conclude(EXIT_CANNOT_TELL, CANNOT_TELL, run.program, "it may start what is not static");
+    else if (run.is_go || is_static)
+        conclude(EXIT_OWN_FAILURE, CANNOT_PRELOAD "%s" TRACE FORCE, run.program,
+                 run.is_go ? "it is a Go run.program, which calls the kernel without libc"
+                           : "it is statically linked");
+    else if (is_secure())
+        conclude(EXIT_OWN_FAILURE,
+                 CANNOT_PRELOAD SECURE "so its loader ignores LD_PRELOAD\n" RESERVE, run.program);
+    else if (run.preload == NULL || strstr(run.preload, launch->library) == NULL)
+        conclude(EXIT_OWN_FAILURE,
+                 CANNOT_PRELOAD "env drops LD_PRELOAD" TRACE
+                                "Or put noselfconn after env: env ... noselfconn COMMAND",
+                 run.program);
     else
-        judge_by_loader(judgement, launch, run);
+        judge_by_loader(launch);
 }
 
-/* A tracer reaches every program, but one that is traced does not get the rights that a setuid file
- * or a file capability gives (execve(2)). Where nothing can be traced, the tracer says so. */
-static void judge_traced(struct judgement *judgement, const struct dry_run *run, const char *name)
+/* A tracer reaches every run.program, but one that is traced does not get the rights that a setuid
+ * file or a file capability gives (execve(2)). Where nothing can be traced, the tracer says so. */
+static void judge_traced(const char *name)
 {
-    if (run->result == DRY_RUN_UNREADABLE)
-        conclude(judgement, NO, RESERVE, "cannot trace", name, run->why);
-    else if (run->result == DRY_RUN_DONE && is_secure(run) && may_get_rights())
-        conclude(judgement, NO, run->runner != NULL ? run->runner->what_to_do : RESERVE,
-                 "cannot trace", run->program, SECURE "and traced it would not get those rights");
-    else if (run->bits == 64 && sizeof(void *) == 4)
-        conclude(judgement, NO, "Build noselfconn for it: make CC=...", "cannot trace",
-                 run->program, "it has 64 bits, and this noselfconn 32");
+    if (run.is_unreadable)
+        conclude(EXIT_OWN_FAILURE, "cannot trace %s: %s\n" RESERVE, name, run.why);
+    else if (run.why == NULL && is_secure() && may_get_rights())
+        conclude(EXIT_OWN_FAILURE,
+                 "cannot trace %s: " SECURE "and traced it would not get those rights\n%s",
+                 run.program, run.runner != NULL ? run.runner->what_to_do : RESERVE);
+    else if (run.bits == 64 && sizeof(void *) == 4)
+        conclude(EXIT_OWN_FAILURE,
+                 "cannot trace %s: it has 64 bits, and this noselfconn 32\n"
+                 "Build noselfconn for it: make CC=...",
+                 run.program);
     else
-        agree(judgement, name, "can be traced, with all that it starts");
+        conclude(0, "%s can be traced, with all that it starts", name);
 }
 
-void judge(struct judgement *judgement, const struct launch *launch, char *const *arguments)
+struct judgement *judge(const struct launch *launch, char *const *arguments)
 {
-    static struct dry_run run;
     const char *name = arguments[0];
 
-    *judgement = (struct judgement){.verdict = NO, .status = EXIT_OWN_FAILURE};
     dry_run(&run, arguments);
-    if (run.runner == NULL)
-        run.runner = runner_find(base_name(name));
     /* execvp(3) hands what the kernel does not take to the shell, foreign programs too. */
     if (strcmp(run.command, "/bin/sh") == 0 &&
-        strcmp(base_name(run.argument), base_name(name)) == 0 && first_line(run.argument) != NULL &&
+        strcmp(basename(run.argument), basename(name)) == 0 &&
         strncmp(first_line(run.argument), ELFMAG, SELFMAG) == 0)
-        run = (struct dry_run){.result = DRY_RUN_FAILED, .error = ENOEXEC};
-    if (run.result == DRY_RUN_FAILED) {
-        judgement->status = run.error == ENOENT ? EXIT_NOT_FOUND : EXIT_NOT_EXECUTABLE;
-        if (run.error == ENOENT)
-            judge_missing(judgement, name);
-        else
-            conclude(judgement, NO, NULL, "cannot run", name, strerror(run.error));
-    } else if (run.runner != NULL && (!launch->is_traced || run.runner->is_untraceable)) {
-        conclude(judgement, NO, run.runner->what_to_do, "refused", run.runner->name,
-                 run.runner->why);
-    } else if (launch->is_traced) {
-        judge_traced(judgement, &run, name);
-    } else {
-        judge_preload(judgement, launch, &run, name);
-    }
+        run.error = ENOEXEC;
+    if (run.error == ENOENT)
+        judge_missing(name);
+    else if (run.error != 0)
+        conclude(EXIT_NOT_EXECUTABLE, "cannot run %s: %s", name, strerror(run.error));
+    else if (run.runner != NULL && (!launch->is_traced || run.runner->is_untraceable))
+        conclude(EXIT_OWN_FAILURE, "refused %s: %s\n%s", run.runner->name, run.runner->why,
+                 run.runner->what_to_do);
+    else if (launch->is_traced)
+        judge_traced(name);
+    else
+        judge_preload(launch, name);
+    return &judgement;
 }

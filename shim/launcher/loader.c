@@ -3,10 +3,7 @@
 #include "launcher.h"
 
 #include <fcntl.h>
-#include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
-#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -21,68 +18,30 @@ static bool only_root_may_write(const char *loader)
            (status.st_uid == 0 || status.st_uid == top.st_uid) && (status.st_mode & 022) == 0;
 }
 
-/* With the option --list, of glibc's and musl's loaders, and with those variables that decide where
- * it looks for libraries. */
-static void run_loader(const char *loader, const char *program, const char *preload,
-                       const char *library_path)
+const char *loader_list(char *list, size_t size, const struct dry_run *run, const char *preload)
 {
-    const struct rlimit limit = {.rlim_cur = 10, .rlim_max = 10}; /* seconds */
-
-    clearenv();
-    set_variable("LD_PRELOAD", preload);
-    if (library_path != NULL)
-        set_variable("LD_LIBRARY_PATH", library_path);
-    setrlimit(RLIMIT_CPU, &limit);
-    execl(loader, loader, "--list", program, (char *)NULL);
-}
-
-/* Whether a line of the list begins so, after its tabulator. */
-static bool lists(const struct loader_answer *answer, const char *name, const char *then)
-{
-    char line[PATH_MAX + 8];
-
-    snprintf(line, sizeof line, "\t%s%s", name, then);
-    return strstr(answer->text, line) != NULL;
-}
-
-static void read_answer(struct loader_answer *answer, int fd, const char *library)
-{
-    char *at = answer->text, *end = at + sizeof answer->text - 1;
-    const char *line, *path;
-    ssize_t got;
-
-    /* Of a longer answer the beginning, which lists the preloaded libraries. */
-    while (at < end && (got = read(fd, at, (size_t)(end - at))) > 0)
-        at += got;
-    answer->takes_bare_name = lists(answer, "libnoselfconn.so", " => ");
-    answer->takes_path = lists(answer, library, " ");
-    answer->lacks_library = strstr(answer->text, "not found") != NULL ||
-                            strstr(answer->text, "error while loading shared libraries") != NULL ||
-                            strstr(answer->text, "Error loading shared library") != NULL;
-    line = strstr(answer->text, "\tlibasan.so.");
-    path = line != NULL ? strstr(line, "/") : NULL;
-    if (path != NULL)
-        snprintf(answer->sanitizer, PATH_MAX, "%.*s", (int)strcspn(path, " \n"), path);
-}
-
-const char *loader_ask(struct loader_answer *answer, const char *loader, const char *program,
-                       const char *preload, const char *library_path)
-{
+    char *end = list + size - 1;
     int ends[2];
     pid_t child = -1;
+    ssize_t got;
 
-    *answer = (struct loader_answer){.text = ""};
-    if (!only_root_may_write(loader))
+    if (!only_root_may_write(run->loader))
         return "others than root may write its loader";
     if (pipe2(ends, O_CLOEXEC) == 0 && (child = fork()) == 0) {
+        clearenv(); /* but for what decides where the loader looks for libraries */
+        setenv("LD_PRELOAD", preload, 1);
+        if (run->library_path != NULL)
+            setenv("LD_LIBRARY_PATH", run->library_path, 1);
         if (dup2(ends[1], STDOUT_FILENO) >= 0 && dup2(ends[1], STDERR_FILENO) >= 0)
-            run_loader(loader, program, preload, library_path);
+            execl(run->loader, run->loader, "--list", run->program, (char *)NULL);
         _exit(1);
     }
     if (child < 0) /* its descriptors are closed by exec */
         return "no process can be started";
     close(ends[1]);
-    read_answer(answer, ends[0], strchr(preload, '/'));
+    while (list < end && (got = read(ends[0], list, (size_t)(end - list))) > 0)
+        list += got;
+    *list = '\0';
     close(ends[0]);
     waitpid(child, NULL, 0);
     return NULL;

@@ -1,11 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* Runs a command under libnoselfconn, or says why it cannot be protected.
- *
- *     the options -> where the library is -> what would run, and whether it loads the library
- *     (judge.c) -> the environment, or a tracer -> execvp()
- *
- * Reading order: this file, judge.c, dry_run.c, loader.c. */
-#define _GNU_SOURCE /* memrchr, strdupa */
+/* Runs a command under libnoselfconn, or says why it cannot be protected. Reading order: main(),
+ * judge.c, dry_run.c, loader.c. */
+#define _GNU_SOURCE /* asprintf, memrchr, strdupa */
 #include "../tracer/trace.h"
 #include "launcher.h"
 #include "say.h"
@@ -19,8 +15,6 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
-
-extern char **environ;
 
 static const char usage[] =
     "usage: noselfconn [--trace] [--observe] [--log FILE] [--force] [--] COMMAND [ARGUMENT ...]\n"
@@ -36,13 +30,11 @@ static const char help[] =
     "  --check     only say whether COMMAND can be protected; without COMMAND, see a\n"
     "              real self-connection refused\n";
 
-static struct {
-    bool check, force, observe, trace;
-    const char *log;
-} options;
+static struct launch launch;
+static bool is_check, is_forced;
 
 /* In a checkout the library is beside this program; else it is where it was configured to be. */
-static void find_library(struct launch *launch)
+static void find_library(void)
 {
     static const char name[] = "libnoselfconn.so";
     static char path[PATH_MAX + sizeof name];
@@ -50,17 +42,13 @@ static void find_library(struct launch *launch)
     char *slash = length > 0 ? memrchr(path, '/', (size_t)length) : NULL;
 
     memcpy(slash != NULL ? slash + 1 : path, name, sizeof name);
-    launch->is_installed = slash == NULL || access(path, R_OK) != 0;
-    launch->library = launch->is_installed ? INSTALLED_LIBRARY : path;
-    if (access(launch->library, R_OK) != 0)
+    launch.is_installed = slash == NULL || access(path, R_OK) != 0;
+    launch.library = launch.is_installed ? INSTALLED_LIBRARY : path;
+    if (access(launch.library, R_OK) != 0)
         fail(EXIT_OWN_FAILURE,
-             slash == NULL ? "Is /proc mounted?"
-                           : "Build it with 'make' in a checkout, or 'make install' it again.",
-             "the library is missing: %s, %s", path, launch->library);
-    /* The loader knows no quoting, and expands $ORIGIN and its kin (ld.so(8)). */
-    if (strpbrk(launch->library, " \t\n\v\f\r:$") != NULL)
-        fail(EXIT_OWN_FAILURE, "Move it, or 'make install' it and use the installed launcher.",
-             "the loader cannot preload a path with white space, ':' or '$': %s", launch->library);
+             "the library is missing: %s, %s\n"
+             "Build it with 'make' in a checkout, or 'make install' it again. Is /proc mounted?",
+             path, launch.library);
 }
 
 /* Returns the log by an absolute path. The library would drop its lines in silence where it cannot
@@ -77,9 +65,16 @@ static const char *find_log(const char *log)
     snprintf(path + strlen(path), PATH_MAX, "%s", log);
     if (stat(path, &status) == 0 ? S_ISDIR(status.st_mode) || access(path, W_OK) != 0
                                  : errno != ENOENT || access(dirname(strdupa(path)), W_OK) != 0)
-        fail(EXIT_OWN_FAILURE, "Name a file in a folder that exists, and that you may write.",
-             "the log cannot be written: %s", log);
+        fail(EXIT_OWN_FAILURE, "the log cannot be written: %s\nName a file that you may write.",
+             log);
     return path;
+}
+
+static int flush_stdout(void)
+{
+    if (fflush(stdout) != 0 || ferror(stdout) != 0)
+        fail(EXIT_OWN_FAILURE, "cannot write to standard output");
+    return 0;
 }
 
 static void read_options(int argc, char **argv)
@@ -98,109 +93,117 @@ static void read_options(int argc, char **argv)
     opterr = 0;
     while (argc > 0 && (option = getopt_long(argc, argv, "+h", known, NULL)) != -1)
         switch (option) {
-        case 'c': options.check = true; break;
-        case 'f': options.force = true; break;
-        case 'o': options.observe = true; break;
-        case 't': options.trace = true; break;
-        case 'l': options.log = find_log(optarg); break;
-        case 'p': exit(prove_as_child());
+        case 'c': is_check = true; break;
+        case 'f': is_forced = true; break;
+        case 'o': launch.mode = "observe"; break;
+        case 't': launch.is_traced = true; break;
+        case 'l': launch.log = find_log(optarg); break;
+        case 'p': exit(connect_to_itself(false));
         case 'h': printf("%s\n%s", usage, help); exit(flush_stdout());
         case 'v': printf("noselfconn %s\n", VERSION); exit(flush_stdout());
         default:
-            fail(EXIT_OWN_FAILURE, usage, "unknown or incomplete option: %s", argv[optind - 1]);
+            fail(EXIT_OWN_FAILURE, "unknown or incomplete option: %s\n%s", argv[optind - 1], usage);
         }
 }
 
-static int check_itself(const struct launch *launch)
+/* Leaves no other variable of that name: getenv() takes the first, the loader the last. */
+static void set_variable(const char *name, const char *value)
 {
-    static struct judgement judgement;
+    if (unsetenv(name) != 0 || setenv(name, value, 1) != 0)
+        fail(EXIT_OWN_FAILURE, "out of memory");
+}
+
+static char *join(const char *list, const char *entry)
+{
+    char *joined;
+
+    if (asprintf(&joined, "%s%s%s", list, *list != '\0' && *entry != '\0' ? ":" : "", entry) < 0)
+        fail(EXIT_OWN_FAILURE, "out of memory");
+    return joined;
+}
+
+/* Sets LD_PRELOAD: the library before what the caller's list holds, and before both the
+ * AddressSanitizer runtimes: any other order ends the program. */
+static void preload_set(const char *list, const char *library, const char *sanitizer)
+{
+    char *first = join(sanitizer, ""), *rest = join("", ""), *entries = join(list, "");
+
+    for (char *entry = strtok(entries, " :"); entry != NULL; entry = strtok(NULL, " :"))
+        if (strncmp(basename(join(entry, "")), "libasan.so", strlen("libasan.so")) == 0)
+            first = join(first, entry);
+        else if (strcmp(entry, library) != 0)
+            rest = join(rest, entry);
+    set_variable("LD_PRELOAD", join(join(first, library), rest));
+}
+
+static void check_itself(void)
+{
     char *const self[] = {(char *)"/proc/self/exe", NULL};
 
-    prove(launch->is_traced);
-    if (!launch->is_traced) {
-        printf("library: %s\n", launch->library);
-        judge(&judgement, launch, self);
-    }
-    if (launch->is_installed && !judgement.by_bare_name)
+    prove(&launch);
+    if (launch.is_traced)
+        return;
+    printf("library: %s\n", launch.library);
+    if (!judge(&launch, self)->by_bare_name && launch.is_installed)
         printf("The loader does not find it as libnoselfconn.so. To have it do so:\n"
                "  echo '%.*s' | sudo tee /etc/ld.so.conf.d/noselfconn.conf && sudo ldconfig\n",
-               (int)(strrchr(launch->library, '/') - launch->library), launch->library);
-    return flush_stdout();
+               (int)(strrchr(launch.library, '/') - launch.library), launch.library);
 }
 
 /* Returns only where the command may run. */
 static void act_on(const struct judgement *judgement)
 {
-    if (judgement->verdict == YES && options.check)
-        exit(printf("%s\n", judgement->text) < 0 ? EXIT_OWN_FAILURE : flush_stdout());
-    if (judgement->verdict == NO &&
-        (options.check || !options.force || judgement->status != EXIT_OWN_FAILURE))
-        fail(judgement->status, judgement->what_to_do, "%s", judgement->text);
-    if (judgement->verdict == CANNOT_TELL)
-        say("%s", judgement->text);
-    if (judgement->verdict == CANNOT_TELL && options.check)
-        exit(EXIT_CANNOT_TELL);
-    if (judgement->verdict == NO) {
-        say("%s\n%s", judgement->text, judgement->what_to_do);
-        say("warning: running it UNPROTECTED, as --force asks");
+    if (is_check && judgement->status == 0) {
+        puts(judgement->text);
+        exit(flush_stdout());
     }
-}
-
-/* The list of the variables is a new one: the caller's stays as it is. */
-static void copy_environment(void)
-{
-    size_t count = 1;
-    char **copy;
-
-    while (environ[count - 1] != NULL)
-        count++;
-    copy = malloc(count * sizeof *copy);
-    if (copy == NULL)
-        fail(EXIT_OWN_FAILURE, NULL, "out of memory");
-    memcpy(copy, environ, count * sizeof *copy);
-    environ = copy;
+    if ((is_check && judgement->status != 0) || judgement->status > EXIT_OWN_FAILURE ||
+        (judgement->status == EXIT_OWN_FAILURE && !is_forced))
+        fail(judgement->status, "%s", judgement->text);
+    if (judgement->status != 0)
+        say("%s", judgement->text);
+    if (judgement->status == EXIT_OWN_FAILURE)
+        say("warning: running it UNPROTECTED, as --force asks");
 }
 
 int main(int argc, char **argv)
 {
-    static struct judgement judgement;
-    static struct launch launch;
-    char **arguments, **callers = environ;
-    const char *list = getenv("LD_PRELOAD");
+    struct judgement *judgement;
+    char **arguments, why[512];
+    const char *list = getenv("LD_PRELOAD") != NULL ? getenv("LD_PRELOAD") : "", *what_to_do;
     void (*child_signal)(int);
 
     read_options(argc, argv);
     arguments = argv + (argc > 0 ? optind : 0);
-    launch.is_traced = options.trace;
-    copy_environment();
-    if (options.observe)
-        set_variable("NOSELFCONN_MODE", "observe");
-    if (options.log != NULL)
-        set_variable("NOSELFCONN_LOG", options.log);
-    if (!options.trace) {
-        find_library(&launch);
+    if (!launch.is_traced) { /* the tracer keeps the settings for itself */
+        if (launch.mode != NULL)
+            set_variable("NOSELFCONN_MODE", launch.mode);
+        if (launch.log != NULL)
+            set_variable("NOSELFCONN_LOG", launch.log);
+        find_library();
         preload_set(list, launch.library, "");
     }
     /* A child can only be waited for where this signal is not ignored. To set it discards a pending
      * one, too. */
     child_signal = signal(SIGCHLD, SIG_DFL);
-    if (*arguments == NULL && options.check)
-        return check_itself(&launch);
-    if (*arguments == NULL)
-        fail(EXIT_OWN_FAILURE, usage, "no command given");
-    judge(&judgement, &launch, arguments);
-    if (judgement.verdict == YES && options.trace) {
-        judgement.what_to_do = trace_begin(judgement.text, sizeof judgement.text);
-        judgement.verdict = judgement.what_to_do == NULL ? YES : NO;
+    if (*arguments == NULL && is_check) {
+        check_itself();
+        return flush_stdout();
     }
-    act_on(&judgement);
-    if (options.trace) /* the tracer has the settings, and the command the caller's environment */
-        environ = callers;
-    else
-        preload_set(list, judgement.by_bare_name ? "libnoselfconn.so" : launch.library,
-                    judgement.sanitizer);
+    if (*arguments == NULL)
+        fail(EXIT_OWN_FAILURE, "no command given\n%s", usage);
+    judgement = judge(&launch, arguments);
+    if (judgement->status == 0 && launch.is_traced &&
+        (what_to_do = trace_begin(launch.mode, launch.log, why, sizeof why)) != NULL) {
+        judgement->status = EXIT_OWN_FAILURE;
+        snprintf(judgement->text, sizeof judgement->text, "%s\n%s", why, what_to_do);
+    }
+    act_on(judgement);
+    if (!launch.is_traced)
+        preload_set(list, judgement->by_bare_name ? "libnoselfconn.so" : launch.library,
+                    judgement->sanitizer);
     signal(SIGCHLD, child_signal);
     execvp(arguments[0], arguments);
-    fail(errno == ENOENT ? EXIT_NOT_FOUND : EXIT_NOT_EXECUTABLE, NULL, "cannot run %s: %s",
-         arguments[0], strerror(errno));
+    fail(errno == ENOENT ? EXIT_NOT_FOUND : EXIT_NOT_EXECUTABLE, "cannot run %s: %s", arguments[0],
+         strerror(errno));
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
+#define _GNU_SOURCE /* basename */
 #include "launcher.h"
 
-#include <stddef.h>
 #include <string.h>
 
 #define EMPTIES "it starts its command with another environment"
@@ -42,25 +42,19 @@ static const struct runner runners[] = {
     {"screen", true, SERVER, AFTER "screen noselfconn COMMAND"},
 };
 
-const struct runner *runner_find(const char *name)
+const struct runner *runner_find(const char *path)
 {
     for (size_t i = 0; i < sizeof runners / sizeof *runners; i++)
-        if (strcmp(name, runners[i].name) == 0)
+        if (strcmp(basename(path), runners[i].name) == 0)
             return &runners[i];
     return NULL;
 }
 
-const char *base_name(const char *path)
-{
-    const char *slash = strrchr(path, '/');
-
-    return slash != NULL ? slash + 1 : path;
-}
-
-bool runner_starts_others(const char *name)
+bool runner_starts_others(const char *path)
 {
     static const char *const names[] = {"busybox", "gosu",        "su-exec",
                                         "tini",    "tini-static", "dumb-init"};
+    const char *name = basename(path);
 
     for (size_t i = 0; i < sizeof names / sizeof *names; i++)
         if (strcmp(name, names[i]) == 0)

@@ -83,8 +83,10 @@ static void rehearse(void)
     int error = try_connect();
 
     if (error != ECONNREFUSED)
-        fail(EXIT_OWN_FAILURE, "Without --trace it may still be protected.",
-             "cannot trace: the tracer did not intercept a test call: %s", strerror(error));
+        fail(EXIT_OWN_FAILURE,
+             "cannot trace: the tracer did not intercept a test call: %s\n"
+             "Without --trace it may still be protected.",
+             strerror(error));
 }
 
 static const char *explain(char *why, size_t size, const char *step, int error)
@@ -101,7 +103,7 @@ static const char *explain(char *why, size_t size, const char *step, int error)
            "and that tracing is not forbidden: kernel.yama.ptrace_scope of 0 or 1, or root and 2.";
 }
 
-const char *trace_begin(char *why, size_t size)
+const char *trace_begin(const char *mode, const char *log, char *why, size_t size)
 {
     struct report_of_start report = {"the tracer", ECHILD};
     int channel[2], error;
@@ -116,7 +118,8 @@ const char *trace_begin(char *why, size_t size)
         snprintf(why, size, "cannot trace: a seccomp filter denies connect() already");
         return "Run it outside of that sandbox.";
     }
-    settings_read(getenv("NOSELFCONN_MODE"), getenv("NOSELFCONN_LOG"));
+    settings_read(mode != NULL ? mode : getenv("NOSELFCONN_MODE"),
+                  log != NULL ? log : getenv("NOSELFCONN_LOG"));
     call_cookie = random_cookie();
     if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, channel) != 0)
         return explain(why, size, "socketpair", errno);
