@@ -148,6 +148,22 @@ fake_ldconfig() {
     chmod +x "$BATS_TEST_TMPDIR/ldconfig"
 }
 
+# While programs start, again and again.
+@test "make install replaces the library at once: no program starts without it" {
+    local prefix=$BATS_TEST_TMPDIR/prefix i unprotected=0
+    local install="make --silent -C '$copy' install-library PREFIX='$prefix' LIBDIR='$prefix/lib' LDCONFIG=:"
+    bash -c "$install"
+    background installs bash -c "for i in {1..20}; do $install; done"
+    installs=$!
+    for ((i = 0; i < 300; i++)); do
+        LD_PRELOAD=$prefix/lib/libnoselfconn.so grep -q libnoselfconn /proc/self/maps || unprotected=$((unprotected + 1))
+    done
+    wait "$installs"
+    assert_equal "$unprotected" 0
+    run output_of installs
+    assert_output ''
+}
+
 @test "install says where the loader does not search the folder of the library" {
     local prefix=$BATS_TEST_TMPDIR/prefix cache='	libc.so.6 (libc6,x86-64) => /lib/libc.so.6'
     fake_ldconfig

@@ -55,13 +55,6 @@ ask() { # LINE...
     done
 }
 
-@test "a loader that says nothing does not load it" {
-    ask 'exit 127'
-    assert_output --partial 'does not load this one'
-    ask 'kill -9 $$'
-    assert_output --partial 'does not load this one'
-}
-
 @test "of a long answer 8,191 bytes are read, in however many pieces they come" {
     # All but the last line: as many bytes as leave room for that, and one more.
     local last="	$library "
@@ -78,19 +71,18 @@ ask() { # LINE...
     assert_output --partial ' loads the library; '
 }
 
-@test "a loader gets the program's path, the preload and LD_LIBRARY_PATH, and ten seconds" {
-    local answer="{ echo \"\$@\"; ulimit -t; env | sort | grep -v -e ^PWD= -e ^_= -e ^SHLVL=; } >$BATS_TEST_TMPDIR/asked"
+@test "a loader gets the program's path, the preload and LD_LIBRARY_PATH" {
+    local answer="{ echo \"\$@\"; env | sort | grep -v -e ^PWD= -e ^_= -e ^SHLVL=; } >$BATS_TEST_TMPDIR/asked"
     LD_LIBRARY_PATH=/here:/there ask "$answer"
     run -0 cat "$BATS_TEST_TMPDIR/asked"
     assert_output "--list $BATS_TEST_TMPDIR/program
-10
 LD_LIBRARY_PATH=/here:/there
 LD_PRELOAD=$library"
     unset LD_LIBRARY_PATH
     PATH=:$PATH check env -C "$BATS_TEST_TMPDIR" program
     run -0 cat "$BATS_TEST_TMPDIR/asked"
     assert_line --index 0 "--list $BATS_TEST_TMPDIR/program"
-    assert_line --index 2 "LD_PRELOAD=$library"
+    assert_line --index 1 "LD_PRELOAD=$library"
 }
 
 @test "a loader gets no descriptor of the launcher's" {
@@ -113,11 +105,6 @@ LD_PRELOAD=$library"
         check "$BATS_TEST_TMPDIR/program"
         assert_output --partial 'others than root may write its loader'
     done
-}
-
-@test "in a user namespace that does not know root, what belongs to who has / is root's" {
-    run -0 unshare --user "$launcher" --check true
-    assert_output --partial ' loads the library; '
 }
 
 # bats test_tags=root

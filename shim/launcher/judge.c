@@ -127,7 +127,7 @@ static void judge_preload(const struct launch *launch, const char *name)
 
     if (run.why != NULL)
         conclude(EXIT_CANNOT_TELL, CANNOT_TELL, name, run.why);
-    else if ((run.is_go || is_static) && runner_starts_others(program))
+    else if ((run.is_go || is_static) && runner_starts_others(run.program))
         conclude(EXIT_CANNOT_TELL, CANNOT_TELL, run.program, "it may start what is not static");
     else if (run.is_go || is_static)
         conclude(EXIT_OWN_FAILURE, CANNOT_PRELOAD "%s" TRACE FORCE, run.program,

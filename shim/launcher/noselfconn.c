@@ -47,7 +47,7 @@ static void find_library(void)
     if (access(launch.library, R_OK) != 0)
         fail(EXIT_OWN_FAILURE,
              "the library is missing: %s, %s\n"
-             "Build it with 'make' in a checkout, or 'make install' it again. Is /proc mounted?",
+             "Build it with 'make' in a checkout, or 'make install' it again.\nIs /proc mounted?",
              path, launch.library);
 }
 
@@ -157,7 +157,7 @@ static void act_on(const struct judgement *judgement)
         puts(judgement->text);
         exit(flush_stdout());
     }
-    if ((is_check && judgement->status != 0) || judgement->status > EXIT_OWN_FAILURE ||
+    if (is_check || judgement->status > EXIT_OWN_FAILURE ||
         (judgement->status == EXIT_OWN_FAILURE && !is_forced))
         fail(judgement->status, "%s", judgement->text);
     if (judgement->status != 0)
