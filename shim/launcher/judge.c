@@ -131,7 +131,7 @@ static void judge_preload(const struct launch *launch, const char *name)
         conclude(EXIT_CANNOT_TELL, CANNOT_TELL, run.program, "it may start what is not static");
     else if (run.is_go || is_static)
         conclude(EXIT_OWN_FAILURE, CANNOT_PRELOAD "%s" TRACE FORCE, run.program,
-                 run.is_go ? "it is a Go run.program, which calls the kernel without libc"
+                 run.is_go ? "it is a Go program, which calls the kernel without libc"
                            : "it is statically linked");
     else if (is_secure())
         conclude(EXIT_OWN_FAILURE,

@@ -183,8 +183,7 @@ int main(int argc, char **argv)
         find_library();
         preload_set(list, launch.library, "");
     }
-    /* A child can only be waited for where this signal is not ignored. To set it discards a pending
-     * one, too. */
+    /* A child can only be waited for where this signal is not ignored. */
     child_signal = signal(SIGCHLD, SIG_DFL);
     if (*arguments == NULL && is_check) {
         check_itself();
