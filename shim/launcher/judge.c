@@ -145,7 +145,7 @@ static void judge_preload(const struct launch *launch, const char *name)
         judge_by_loader(launch);
 }
 
-/* A tracer reaches every run.program, but one that is traced does not get the rights that a setuid
+/* A tracer reaches every program, but one that is traced does not get the rights that a setuid
  * file or a file capability gives (execve(2)). Where nothing can be traced, the tracer says so. */
 static void judge_traced(const char *name)
 {
