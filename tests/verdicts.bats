@@ -186,14 +186,14 @@ Install it, or correct the first line; \\x0d there is a carriage return."
 @test "runners: each is refused with a remedy, whatever its options" {
     local name rows=0
     cd "$BATS_TEST_TMPDIR"
-    for name in $(sed -n 's/^    {"\([^"]*\)", .*/\1/p' "$root/shim/launcher/runners.c"); do
+    while read -r name; do
         cp "$(type -P true)" "$name"
         run -125 "$launcher" "./$name" --option
         assert_output --regexp "^noselfconn: refused $name: it [a-z].*"$'\n'"[PIT].*: .*(noselfconn .*COMMAND|$name)"
         run -125 "$launcher" env "./$name"
         assert_output --partial "noselfconn: refused $name: "
         rows=$((rows + 1))
-    done
+    done < <(sed -n 's/^    {"\([^"]*\)", .*/\1/p' "$root/shim/launcher/runners.c")
     assert_equal "$rows" 25
     for name in sud sudox env.sh; do
         cp "$(type -P true)" "$name"

@@ -198,7 +198,7 @@ int main(int argc, char **argv)
         snprintf(judgement->text, sizeof judgement->text, "%s\n%s", why, what_to_do);
     }
     act_on(judgement);
-    if (!launch.is_traced)
+    if (launch.library != NULL)
         preload_set(list, judgement->by_bare_name ? "libnoselfconn.so" : launch.library,
                     judgement->sanitizer);
     signal(SIGCHLD, child_signal);
