@@ -126,7 +126,8 @@ static char *join(const char *list, const char *entry)
  * AddressSanitizer runtimes: any other order ends the program. */
 static void preload_set(const char *list, const char *library, const char *sanitizer)
 {
-    char *first = join(sanitizer, ""), *rest = join("", ""), *entries = join(list, "");
+    char *first = join(sanitizer, ""), *rest = join("", ""),
+         *entries = join(list != NULL ? list : "", "");
 
     for (char *entry = strtok(entries, " :"); entry != NULL; entry = strtok(NULL, " :"))
         if (strncmp(basename(join(entry, "")), "libasan.so", strlen("libasan.so")) == 0)
@@ -170,7 +171,7 @@ int main(int argc, char **argv)
 {
     struct judgement *judgement;
     char **arguments, why[512];
-    const char *list = getenv("LD_PRELOAD") != NULL ? getenv("LD_PRELOAD") : "", *what_to_do;
+    const char *list = getenv("LD_PRELOAD"), *what_to_do;
     void (*child_signal)(int);
 
     read_options(argc, argv);
