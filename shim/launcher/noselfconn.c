@@ -51,8 +51,7 @@ static void find_library(void)
              path, launch.library);
 }
 
-/* Returns the log by an absolute path. The library would drop its lines in silence where it cannot
- * be written. */
+/* Returns the log by an absolute path. The library says nothing where it cannot write. */
 static const char *find_log(const char *log)
 {
     static char path[2 * PATH_MAX];
