@@ -37,7 +37,12 @@ until_connected_to_itself() { # PATTERN COMMAND...
 # Below the range from which clients get theirs. At any time only some ten ports of it are ahead, so that
 # `ahead` soon repeats itself.
 free_port() {
-    echo $((20001 + RANDOM % 6000 * 2))
+    local port
+    while
+        port=$((20001 + RANDOM % 6000 * 2))
+        [ -n "$(on here ss -Htan "sport = :$port or sport = :$((port + 1))")" ]
+    do :; done
+    echo $port
 }
 
 refused_self_connections() {
