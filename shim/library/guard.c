@@ -133,7 +133,7 @@ static bool peer_speaks_mptcp(int fd)
     socklen_t length = sizeof info;
 
     return SYSTEM_CALL(SYS_getsockopt, fd, SOL_MPTCP, INFO, &info, &length) == 0 &&
-           (info.flags & FALLBACK) == 0;
+           length == sizeof info && (info.flags & FALLBACK) == 0;
 }
 
 /* What poll() says of the socket once it can be written to, or after a millisecond. */
