@@ -8,7 +8,7 @@ TEST_OBJECTS := $(patsubst tests/objects/%.c,$(BUILD)/tests/%.so,$(wildcard test
 STATIC_PROGRAMS = $(addprefix build/static/,attempts connect contract elsewhere fastopen quick raw \
 	signals threads untouched waiting)
 SCRIPTS = scripts/noselfconn scripts/noselfconn-audit scripts/demo scripts/install-test-tools \
-	scripts/forget-preload scripts/make-deb tests/soak tests/fresh tests/kernels/boot tests/kernels/guest .ci/run
+	scripts/forget-preload scripts/make-deb tests/soak tests/fresh tests/proofs/prove tests/kernels/boot tests/kernels/guest .ci/run
 # Most tests wait more than they compute.
 JOBS = $$(($$(nproc) * 2))
 # Of a library built otherwise: INSTRUMENT holds the compiler's flags for that, OTHER_TESTS leaves out
@@ -120,6 +120,11 @@ fuzz-command:
 	clang $(TEST_CFLAGS) $(FUZZED) -o build/fuzz/command tests/fuzz/command.c shim/launcher/elf.c \
 		shim/launcher/script.c
 	build/fuzz/command -max_len=4096 $(FUZZ_LIMIT) build/fuzz/commands
+
+.PHONY: prove
+prove: ## prove what the library decides, for every answer of the kernel, and break each proof
+	scripts/install-test-tools --check prove
+	tests/proofs/prove
 
 .PHONY: mutants
 mutants: all ## break shim/ by small changes, and see the tests notice; FILES=names, SAMPLE=number
