@@ -52,9 +52,9 @@ void compare_any(void)
 
 void resolve_any(void)
 {
-    static const unsigned char v6_any[16], v6_loopback[16] = {[15] = 1},
-                                           v4_any[16] = {[10] = 0xff, [11] = 0xff},
-                                           v4_loopback[16] = {[10] = 0xff, [11] = 0xff, 127, 0, 0, 1};
+    static const unsigned char v6_any[16],
+        v6_loopback[16] = {[15] = 1}, v4_any[16] = {[10] = 0xff, [11] = 0xff},
+        v4_loopback[16] = {[10] = 0xff, [11] = 0xff, 127, 0, 0, 1};
     struct endpoint local = nondet_endpoint(), destination = nondet_endpoint(),
                     before = destination;
     const unsigned char *expected = before.address.s6_addr;

@@ -6,6 +6,7 @@
 #include "kernel.h"
 
 #include <guard.c>
+#define constructor unused /* the settings are any */
 #include <interpose.c>
 
 #include <stdlib.h>
@@ -15,10 +16,9 @@ int nondet_int(void);
 unsigned int nondet_unsigned(void);
 long nondet_long(void);
 struct endpoint nondet_endpoint(void);
-struct verdict nondet_verdict(void);
 
-struct settings settings;
 static int error;
+
 int *__errno_location(void)
 {
     return &error;
@@ -81,9 +81,9 @@ static enum action expected_action(void)
         return ACTION_NONE;
     if (!(told.protocol && told.type) && !call.pending)
         return ACTION_UNDECIDED;
-    return told.somebody_else               ? ACTION_NONE
+    return told.somebody_else              ? ACTION_NONE
            : settings.mode == MODE_OBSERVE ? ACTION_ALLOWED
-                                            : ACTION_REFUSED;
+                                           : ACTION_REFUSED;
 }
 
 /* By the lengths of struct tcp_info since Linux 2.6.10, 4.1, 4.2 and 4.19. */
@@ -120,7 +120,8 @@ static void tell_option(int level, int option, void *value, socklen_t *length, b
         told.timeout_value = *(struct timeval *)value;
         told.timeout_length = *length;
     } else {
-        PROVE(option == SO_ERROR && done.disconnected, "nothing but severing is done to the socket");
+        PROVE(option == SO_ERROR && done.disconnected,
+              "nothing but severing is done to the socket");
     }
 }
 
@@ -151,8 +152,8 @@ static void connect_socket(const struct sockaddr *address, socklen_t length, lon
     struct sockaddr_in6 expected = told.address;
     expected.sin6_port = 0;
     PROVE(done.disconnected, "the second connect() comes only after a disconnect that succeeded");
-    PROVE(length == told.length && is_same((const unsigned char *)address, (unsigned char *)&expected,
-                                           (int)length),
+    PROVE(length == told.length &&
+              is_same((const unsigned char *)address, (unsigned char *)&expected, (int)length),
           "the second connect() is to port 0 of the address that getsockname() told");
     PROVE(done.timeout, "no call waits for longer than a millisecond");
     done.disconnected = done.deaf = done.shut = told.poll_error = false;
@@ -160,10 +161,11 @@ static void connect_socket(const struct sockaddr *address, socklen_t length, lon
     done.answer = result;
 }
 
-long system_call(long number, void *a, void *b, void *c, void *d, void *e)
+long system_call(long number, void *a, void *b, void *c, void *d, void *e, void *f)
 {
     long result = nondet_long();
 
+    (void)f;
     PROVE(call.began, "no system call where nothing has begun, nor in mode off");
     if (number == SYS_getpid || number == SYS_gettid || number == SYS_sched_yield)
         return result;
@@ -181,9 +183,9 @@ long system_call(long number, void *a, void *b, void *c, void *d, void *e)
         told.name = result == 0;
         told.address = *(struct sockaddr_in6 *)b;
         told.length = *(socklen_t *)c;
-        __CPROVER_assume(told.length <= sizeof told.address ||
-                         (told.address.sin6_family != AF_INET &&
-                          told.address.sin6_family != AF_INET6));
+        __CPROVER_assume(
+            told.length <= sizeof told.address ||
+            (told.address.sin6_family != AF_INET && told.address.sin6_family != AF_INET6));
         told.itself = leads_to_itself();
     } else if (number == SYS_getsockopt) {
         __CPROVER_assume(result <= 0 && result != -EINPROGRESS);
@@ -205,14 +207,10 @@ long system_call(long number, void *a, void *b, void *c, void *d, void *e)
     return result;
 }
 
-static bool judged; /* by some_guard() */
-
 void report(const struct event *event, int standard_error, const struct file_identity *at_load)
 {
     (void)standard_error, (void)at_load;
     const enum action action = event->verdict->action;
-    if (judged)
-        return;
     PROVE(settings.log != LOG_NOWHERE && action == expected_action() && event->fd == call.fd &&
               event->verdict->endpoint.port == told.address.sin6_port,
           "the log tells what was decided, for each call that is no other connection");
@@ -222,76 +220,32 @@ void report(const struct event *event, int standard_error, const struct file_ide
     done.reported = true;
 }
 
-/* What the program's own call does. */
-static void *begin(void)
+static void check(bool is_message)
 {
+    const socklen_t length = nondet_unsigned();
+    struct msghdr header, *message = (struct msghdr *)nondet_long(); /* what may not be read */
+    void *destination = (void *)nondet_long();
+    ssize_t result;
+
     settings.mode = (enum mode)(nondet_unsigned() % 3);
     settings.log = (enum log)(nondet_unsigned() % 3);
     call.fd = nondet_int();
     call.result = nondet_int();
-    call.error = nondet_int();
+    call.error = error = nondet_int();
     __CPROVER_assume(call.result >= -1);
     call.pending = call.result < 0;
-    call.began = settings.mode != MODE_OFF && (call.result >= 0 || call.error == EINPROGRESS ||
-                                               call.error == EINTR);
-    return call.began ? NULL : (void *)nondet_long(); /* what may not be read */
-}
-
-static int next_connect(int fd, const struct sockaddr *destination, socklen_t length)
-{
-    (void)fd, (void)destination, (void)length;
-    error = call.error;
-    return (int)call.result;
-}
-
-static ssize_t next_sendto(int fd, const void *data, size_t size, int flags,
-                           const struct sockaddr *destination, socklen_t length)
-{
-    (void)data, (void)size, (void)flags;
-    return next_connect(fd, destination, length);
-}
-
-static ssize_t next_sendmsg(int fd, const struct msghdr *message, int flags)
-{
-    (void)message;
-    return next_sendto(fd, NULL, 0, flags, NULL, 0);
-}
-
-static int next_sendmmsg(int fd, struct mmsghdr *messages, unsigned int count, int flags)
-{
-    (void)messages, (void)count;
-    return (int)next_sendmsg(fd, NULL, flags);
-}
-
-struct next next = {next_connect, next_sendto, next_sendmsg, next_sendmmsg};
-void next_resolve(void)
-{
-}
-void settings_read(const char *mode, const char *log)
-{
-    (void)mode, (void)log;
-}
-char *secure_getenv(const char *name)
-{
-    (void)name;
-    return NULL;
-}
-bool next_is_another_copy(void)
-{
-    return nondet_bool();
-}
-
-void any_connect(void)
-{
-    const socklen_t length = nondet_unsigned();
-    void *destination = begin();
-
-    if (call.began && nondet_bool()) {
-        destination = malloc(length);
-        __CPROVER_assume(destination != NULL);
-        call.has_destination = endpoint_read(&call.destination, destination, length);
+    call.began = settings.mode != MODE_OFF &&
+                 (call.result >= 0 || call.error == EINPROGRESS || call.error == EINTR);
+    if (call.began) {
+        destination = nondet_bool() ? NULL : malloc(length);
+        call.has_destination =
+            destination != NULL && endpoint_read(&call.destination, destination, length);
+        message = &header;
+        header.msg_name = destination;
+        header.msg_namelen = length;
     }
-    const int result = connect(call.fd, destination, length);
+    result = is_message ? judge_message("sendmsg", call.result, call.fd, message)
+                        : judge("connect", call.result, call.fd, destination, length);
 
     const bool left_pending = done.connected_again && done.answer == -EINPROGRESS &&
                               told.poll_error && (call.result > 0 || call.error == EINPROGRESS);
@@ -309,49 +263,19 @@ void any_connect(void)
     PROVE(!done.connected_again || done.answer == -ECONNREFUSED || cut || left_pending,
           "the second connect() is left pending only where poll() said POLLERR and the call was");
     PROVE(!done.timeout, "SO_SNDTIMEO is restored");
-    PROVE(!call.began || settings.log == LOG_NOWHERE || expected_action() == ACTION_NONE || done.reported,
+    PROVE(!call.began || settings.log == LOG_NOWHERE || expected_action() == ACTION_NONE ||
+              done.reported,
           "the log tells what was decided, for each call that is no other connection");
 }
 
-/* The sends, with any verdict. */
-static struct msghdr header;
-static struct verdict verdict;
-
-struct verdict some_guard(ssize_t result, int given, int fd, const struct sockaddr *destination,
-                          socklen_t length)
+void any_connect(void)
 {
-    PROVE(result == call.result && given == (result < 0 ? call.error : 0) && fd == call.fd &&
-              destination == header.msg_name && length == header.msg_namelen,
-          "a send is judged by its own result and destination");
-    verdict = nondet_verdict();
-    const bool fails = verdict.action == ACTION_REFUSED && nondet_bool();
-    verdict.result = fails ? -1 : result;
-    verdict.error = fails ? verdict.error : given;
-    judged = true;
-    return verdict;
+    check(false);
 }
 
-void any_send(void)
+void any_message(void)
 {
-    const unsigned int function = nondet_unsigned() % 3;
-    const int flags = nondet_int();
-    void *message = begin();
-    ssize_t result;
-
-    header.msg_name = (void *)nondet_long();
-    header.msg_namelen = nondet_unsigned();
-    if (call.began && (flags & MSG_FASTOPEN) != 0 && (function < 2 || call.result != 0))
-        message = &header;
-    call.began = true; /* the calls for the log */
-    result = function == 0 ? sendto(call.fd, NULL, 0, flags, header.msg_name, header.msg_namelen)
-             : function == 1 ? sendmsg(call.fd, message, flags)
-                             : sendmmsg(call.fd, message, 1, flags);
-    if (judged && verdict.action == ACTION_REFUSED && verdict.result < 0)
-        PROVE(result == -1 && error == verdict.error, "a send returns what was decided");
-    else
-        PROVE(result == (judged ? (int)verdict.result : call.result) && error == call.error,
-              "a send returns what was decided");
-    PROVE(!judged || (flags & MSG_FASTOPEN) != 0, "a send without Fast Open is let alone");
+    check(true);
 }
 
 /* Rung 5, asked twice: the same is told, and what is not told differs. */
@@ -360,13 +284,13 @@ static struct tcp_info told_info;
 static socklen_t told_length;
 static long told_result;
 
-long some_telling(long number, void *a, void *b, void *c, void *d, void *e)
+long some_telling(long number, void *a, void *b, void *c, void *d, void *e, void *f)
 {
     struct tcp_info rest = nondet_info();
 
     if (number != SYS_getsockopt)
         return nondet_long();
-    (void)number, (void)a, (void)b, (void)c;
+    (void)a, (void)b, (void)c, (void)f;
     for (socklen_t i = 0; i < *(socklen_t *)e; i++)
         ((char *)d)[i] = ((char *)(i < told_length ? &told_info : &rest))[i];
     *(socklen_t *)e = told_length;

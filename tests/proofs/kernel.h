@@ -6,11 +6,11 @@
 
 #include <sys/syscall.h>
 
-long system_call(long number, void *a, void *b, void *c, void *d, void *e);
-#define SYSTEM_CALL(number, ...) SYSTEM_CALL_OF_FIVE(number, __VA_ARGS__, 0, 0, 0, 0, 0)
-#define SYSTEM_CALL_OF_FIVE(number, a, b, c, d, e, ...)                                            \
+long system_call(long number, void *a, void *b, void *c, void *d, void *e, void *f);
+#define SYSTEM_CALL(number, ...) SYSTEM_CALL_OF_SIX(number, __VA_ARGS__, 0, 0, 0, 0, 0, 0)
+#define SYSTEM_CALL_OF_SIX(number, a, b, c, d, e, f, ...)                                          \
     system_call(number, (void *)(long)(a), (void *)(long)(b), (void *)(long)(c),                   \
-                (void *)(long)(d), (void *)(long)(e))
+                (void *)(long)(d), (void *)(long)(e), (void *)(long)(f))
 #define NUMBER(argument) ((int)(long)(argument)) /* the checker extends an int by zeros */
 
 /* The sentence is what tests/proofs/prove prints. */
