@@ -34,7 +34,8 @@ static struct {
 
 /* What the kernel has told, and what has been done to the socket. */
 static struct {
-    bool name, itself, protocol, type, is_other_protocol, somebody_else, poll_error, timeout;
+    bool name, itself, protocol, type, is_other_protocol, somebody_else, poll_error, timeout,
+        nonblocking;
     struct sockaddr_in6 address;
     socklen_t length, timeout_length;
     struct timeval timeout_value;
@@ -155,7 +156,7 @@ static void connect_socket(const struct sockaddr *address, socklen_t length, lon
     PROVE(length == told.length &&
               is_same((const unsigned char *)address, (unsigned char *)&expected, (int)length),
           "the second connect() is to port 0 of the address that getsockname() told");
-    PROVE(done.timeout, "no call waits for longer than a millisecond");
+    PROVE(done.timeout || told.nonblocking, "no call waits for longer than a millisecond");
     done.disconnected = done.deaf = done.shut = told.poll_error = false;
     done.connected_again = true;
     done.answer = result;
@@ -198,6 +199,9 @@ long system_call(long number, void *a, void *b, void *c, void *d, void *e, void 
         PROVE(time[0] == 0 && time[1] <= 1000000, "no call waits for longer than a millisecond");
         ((struct pollfd *)a)->revents = (short)nondet_int();
         told.poll_error = result > 0 && (((struct pollfd *)a)->revents & POLLERR) != 0;
+    } else if (number == SYS_fcntl) {
+        PROVE(NUMBER(b) == F_GETFL, "nothing but severing is done to the socket");
+        told.nonblocking = result >= 0 && (result & O_NONBLOCK) != 0;
     } else if (number == SYS_shutdown) {
         done.shut |= NUMBER(b) == SHUT_RDWR;
     } else {

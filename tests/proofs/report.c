@@ -3,7 +3,7 @@
  * descriptor that is open already. /proc/thread-self/fd/N leads to the file of descriptor N. */
 #include "kernel.h"
 
-#include <linux/stat.h>
+#include <linux/fs.h>
 #include <report.c>
 
 long nondet_long(void);
@@ -11,7 +11,7 @@ bool nondet_bool(void);
 unsigned int nondet_unsigned(void);
 struct event nondet_event(void);
 struct verdict nondet_verdict(void);
-struct statx nondet_statx(void);
+struct stat nondet_stat(void);
 struct file_identity nondet_identity(void);
 struct name {
     char text[16];
@@ -68,12 +68,17 @@ long system_call(long number, void *a, void *b, void *c, void *d, void *e, void 
     } else if (number == SYS_fcntl) {
         PROVE(NUMBER(a) == standard_error && NUMBER(b) == F_DUPFD_CLOEXEC, "nothing else is done");
         give(DUPLICATE, result);
-    } else if (number == SYS_statx) {
-        const struct statx now = *(struct statx *)e = nondet_statx();
-        kind = now.stx_mode & S_IFMT;
-        is_same = result == 0 && found == DUPLICATE && at_load.inode != 0 &&
-                  now.stx_ino == at_load.inode && now.stx_dev_major == at_load.device_major &&
-                  now.stx_dev_minor == at_load.device_minor && kind == (at_load.mode & S_IFMT);
+    } else if (number == SYS_fstat) {
+        const struct stat now = *(struct stat *)b = nondet_stat();
+        kind = (int)(now.st_mode & S_IFMT);
+        is_same = result == 0 && found == DUPLICATE && at_load.mode != 0 &&
+                  now.st_ino == at_load.inode && now.st_dev == at_load.device &&
+                  kind == (int)(at_load.mode & S_IFMT);
+    } else if (number == SYS_ioctl) {
+        PROVE(found == DUPLICATE && b == (void *)FS_IOC_GETVERSION, "nothing else is done");
+        if (nondet_bool())
+            *(uint32_t *)c = nondet_unsigned();
+        is_same = is_same && *(uint32_t *)c == at_load.generation;
     } else if (number == SYS_openat) {
         PROVE(b == settings.log_path || (is_same && is_path_of_duplicate(b)),
               "the log goes into its file, or into what standard error was at load");
@@ -100,12 +105,12 @@ long system_call(long number, void *a, void *b, void *c, void *d, void *e, void 
               "each write is made while its signals are blocked, and they are unblocked");
         PROVE(number != SYS_write || (b == any.text && (size_t)NUMBER(c) == any.length),
               "a line is written whole");
+    } else if (number == SYS_rt_sigprocmask && b == NULL) {
+        *(long *)c = signals = nondet_long();
     } else if (number == SYS_rt_sigprocmask) {
-        PROVE(is_blocked ? NUMBER(a) == SIG_SETMASK && *(long *)b == signals
-                         : NUMBER(a) == SIG_BLOCK,
+        const long ours = 1L << (SIGPIPE - 1) | 1L << (SIGXFSZ - 1) | 1L << (SIGTTOU - 1);
+        PROVE(NUMBER(a) == SIG_SETMASK && *(long *)b == (is_blocked ? signals : signals | ours),
               "each write is made while its signals are blocked, and they are unblocked");
-        if (!is_blocked)
-            *(long *)c = signals = nondet_long();
         is_blocked = !is_blocked && result == 0;
     } else if (number == SYS_close) {
         PROVE(found != COUNT, "every descriptor that is opened is closed, and no other");
