@@ -61,8 +61,10 @@ $copy/build/noselfconn"
     assert_output "noselfconn $version"
     run -0 "$copy/scripts/noselfconn-audit" --version
     assert_output "noselfconn-audit $version"
+    run -0 "$copy/scripts/noselfconn-firewall" --version
+    assert_output "noselfconn-firewall $version"
     run grep -rhF "$version" "$root/shim" "$root/scripts" "$root/Makefile"
-    assert_equal "$(sort <<<"$output")" "    echo $version # the Makefile's (build.bats)
+    assert_equal "$(sort -u <<<"$output")" "    echo $version # the Makefile's (build.bats)
 * Sat Nov 21 2026 libnoselfconn authors <libnoselfconn@noselfconn.invalid> - $version-1
 VERSION = $version
 Version:        $version"

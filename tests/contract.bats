@@ -201,6 +201,8 @@ print(struct.unpack("ll", s.getsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, 16
     run -0 unprotected python3 -c "$client"
     assert_line 'errno 0'
     local timeout=${lines[1]}
+    new_host
+    set_source_ports 50000
     run -0 protected python3 -c "$client"
     assert_output "errno 111"$'\n'"$timeout"
 }

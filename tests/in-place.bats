@@ -37,7 +37,12 @@ until_connected_to_itself() { # PATTERN COMMAND...
 # Below the range from which clients get theirs. At any time only some ten ports of it are ahead, so that
 # `ahead` soon repeats itself.
 free_port() {
-    echo $((20001 + RANDOM % 6000 * 2))
+    local port
+    while
+        port=$((20001 + RANDOM % 6000 * 2))
+        [ -n "$(on here ss -Htan "sport = :$port or sport = :$((port + 1))")" ]
+    do :; done
+    echo $port
 }
 
 refused_self_connections() {
@@ -89,9 +94,9 @@ without_local_port() {
     local port places live attempt which refusal=
     export NOSELFCONN_LOG=$BATS_TEST_TMPDIR/log
     for ((which = 0; which < 60; which++)); do
-        read -r port places < <(on here ahead)
+        read -r port places < <(on here ahead 4)
         for ((attempt = 0; attempt < places; attempt++)); do
-            live=$(free_port)
+            live=$((20001 + which * 8 + attempt * 2))
             run -0 protected contract 127.0.0.1 "$port" "$port" "$live"
             assert_line 'a server on the source port, without SO_REUSEADDR: starts'
             assert_line 'sockets left on the source port: 0'
@@ -100,7 +105,7 @@ without_local_port() {
         done
     done
     assert_equal "$(refused_self_connections)" 1
-    live=$(free_port)
+    live=20501
     run -0 unprotected contract 127.0.0.1 "$port" "$port" "$live"
     assert_equal "$(without_local_port)" "$refusal"
 }

@@ -12,6 +12,7 @@
 #include "settings.h"
 #include "system_call.h"
 
+#include <fcntl.h>
 #include <linux/filter.h>
 #include <linux/tcp.h>
 #include <poll.h>
@@ -133,7 +134,7 @@ static bool peer_speaks_mptcp(int fd)
     socklen_t length = sizeof info;
 
     return SYSTEM_CALL(SYS_getsockopt, fd, SOL_MPTCP, INFO, &info, &length) == 0 &&
-           (info.flags & FALLBACK) == 0;
+           length == sizeof info && (info.flags & FALLBACK) == 0;
 }
 
 /* What poll() says of the socket once it can be written to, or after a millisecond. */
@@ -206,17 +207,23 @@ static bool sever(int fd)
     return severed;
 }
 
-/* The answer of a connect() that waits for a millisecond at most, on a blocking socket, too. */
-static long connect_briefly(int fd, const struct name *name)
+/* The answer of a connect() that waits for a millisecond at most, on a blocking socket, too. A
+ * timeout that reads zero is none, unless the call came back at once: then the program has set one
+ * below zero, which could not be restored. */
+static long connect_briefly(int fd, const struct name *name, bool was_pending)
 {
     const struct timeval millisecond = {.tv_usec = 1000};
     struct timeval timeout = {0};
     socklen_t length = sizeof timeout;
-    long result;
+    long flags = SYSTEM_CALL(SYS_fcntl, fd, F_GETFL), result;
 
-    if ((result = SYSTEM_CALL(SYS_getsockopt, fd, SOL_SOCKET, SO_SNDTIMEO, &timeout, &length)) !=
-            0 ||
-        (result = SYSTEM_CALL(SYS_setsockopt, fd, SOL_SOCKET, SO_SNDTIMEO, &millisecond,
+    if (flags >= 0 && (flags & O_NONBLOCK) != 0)
+        return SYSTEM_CALL(SYS_connect, fd, &name->address, name->length);
+    if ((result = SYSTEM_CALL(SYS_getsockopt, fd, SOL_SOCKET, SO_SNDTIMEO, &timeout, &length)) != 0)
+        return result;
+    if (was_pending && timeout.tv_sec == 0 && timeout.tv_usec == 0)
+        return -EAGAIN;
+    if ((result = SYSTEM_CALL(SYS_setsockopt, fd, SOL_SOCKET, SO_SNDTIMEO, &millisecond,
                               sizeof millisecond)) != 0)
         return result;
     result = SYSTEM_CALL(SYS_connect, fd, &name->address, name->length);
@@ -239,7 +246,7 @@ static void refuse(int fd, struct name *name, struct verdict *verdict)
     verdict->action = ACTION_REFUSED;
     if (sever(fd)) {
         name->address.sin6_port = 0;
-        answer = connect_briefly(fd, name);
+        answer = connect_briefly(fd, name, was_pending);
         if (answer == -EINPROGRESS && was_pending && (poll_briefly(fd) & POLLERR) != 0)
             return;
         if (answer != -ECONNREFUSED)

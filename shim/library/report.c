@@ -255,7 +255,8 @@ enum { APPEND = O_WRONLY | O_APPEND | O_CLOEXEC | O_NOCTTY | O_NONBLOCK | O_LARG
 
 static bool same_file(const struct file_identity *a, const struct file_identity *b)
 {
-    return a->mode != 0 && a->mode == b->mode && a->device == b->device && a->inode == b->inode;
+    return a->mode != 0 && ((a->mode ^ b->mode) & S_IFMT) == 0 && a->device == b->device &&
+           a->inode == b->inode && a->generation == b->generation;
 }
 
 /* A duplicate of standard error, if that is still the file that it was at load: a program that was
@@ -272,8 +273,8 @@ static int open_standard_error(int standard_error, const struct file_identity *a
     return fd;
 }
 
-/* A terminal once more, non-blocking for us alone: O_NONBLOCK belongs to what was opened, which the
- * program and others share. */
+/* A terminal or another device once more, non-blocking for us alone: O_NONBLOCK belongs to what was
+ * opened, which the program and others share. An eventfd and its kin cannot be opened again. */
 static int reopen_without_blocking(int fd)
 {
     struct line path = {.length = 0};
@@ -289,7 +290,7 @@ static int reopen_without_blocking(int fd)
 
 static void append(const struct line *line, int standard_error, const struct file_identity *at_load)
 {
-    int fd, kind = 0;
+    int fd, kind = S_IFREG;
     long written;
 
     if (settings.log == LOG_FILE) {
@@ -298,7 +299,7 @@ static void append(const struct line *line, int standard_error, const struct fil
         fd = open_standard_error(standard_error, at_load);
         kind = (int)(at_load->mode & S_IFMT);
     }
-    if (fd >= 0 && kind == S_IFCHR)
+    if (fd >= 0 && kind != S_IFREG && kind != S_IFIFO && kind != S_IFSOCK)
         fd = reopen_without_blocking(fd);
     if (fd < 0)
         return;

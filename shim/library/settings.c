@@ -5,6 +5,7 @@
 #include "system_call.h"
 
 #include <asm/stat.h>
+#include <linux/fs.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <unistd.h>
@@ -20,11 +21,14 @@ static enum mode read_mode(const char *value)
     return MODE_ENFORCE;
 }
 
-/* /dev/stderr is no file to open by its path: that would be whatever descriptor 2 is then. */
+/* Other names of descriptor 2 are no paths to open: that would be whatever it is then. */
 static enum log read_log(const char *value)
 {
-    if (value != NULL && (strcmp(value, "stderr") == 0 || strcmp(value, "/dev/stderr") == 0))
-        return LOG_STDERR;
+    static const char names[][16] = {"stderr", "/dev/stderr", "/dev/fd/2", "/proc/self/fd/2"};
+
+    for (size_t i = 0; value != NULL && i < sizeof names / sizeof *names; i++)
+        if (strcmp(value, names[i]) == 0)
+            return LOG_STDERR;
     if (value != NULL && value[0] == '/' &&
         memccpy(settings.log_path, value, '\0', sizeof settings.log_path) != NULL)
         return LOG_FILE;
@@ -41,10 +45,15 @@ struct file_identity file_identity(int fd)
     struct stat status = {0};
     long result = SYSTEM_CALL(SYS_fstat, fd, &status);
 #endif
+    uint32_t generation[2] = {0}; /* as large as a long, which the request promises to take */
+
     if (result != 0)
         return (struct file_identity){.mode = 0};
-    return (struct file_identity){
-        .device = status.st_dev, .inode = status.st_ino, .mode = status.st_mode};
+    SYSTEM_CALL(SYS_ioctl, fd, FS_IOC_GETVERSION, generation);
+    return (struct file_identity){.device = status.st_dev,
+                                  .inode = status.st_ino,
+                                  .mode = status.st_mode,
+                                  .generation = generation[0]};
 }
 
 void settings_read(const char *mode, const char *log)

@@ -17,7 +17,8 @@ enum log { LOG_NOWHERE, LOG_STDERR, LOG_FILE };
 /* The file that a descriptor is open for. */
 struct file_identity {
     uint64_t device, inode;
-    uint32_t mode; /* stat(2), st_mode; 0 where fd is closed */
+    uint32_t mode;       /* stat(2), st_mode; 0 where fd is closed */
+    uint32_t generation; /* of the inode, whose number a later file can have (ioctl_iflags(2)) */
 };
 
 struct settings {
@@ -36,8 +37,7 @@ extern struct settings settings;
  * errno alone. */
 void settings_read(const char *mode, const char *log);
 
-/* Not known where fd is closed, and before Linux 4.11, which has no statx(2). Leaves errno alone.
- */
+/* Leaves errno alone. */
 struct file_identity file_identity(int fd);
 
 #endif

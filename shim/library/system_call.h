@@ -9,7 +9,7 @@
 /* For each processor (syscall(2), "Architecture calling conventions"): the instruction, the
  * registers of the number and of the arguments, the one that holds the result, and what the kernel
  * changes besides. */
-#if defined __x86_64__
+#if defined __x86_64__ && defined __LP64__
 #define TRAP "syscall"
 #define REGISTERS "rax", "rdi", "rsi", "rdx", "r10", "r8", "r9"
 #define RESULT number_register
