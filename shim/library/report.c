@@ -255,7 +255,7 @@ enum { APPEND = O_WRONLY | O_APPEND | O_CLOEXEC | O_NOCTTY | O_NONBLOCK | O_LARG
 
 static bool same_file(const struct file_identity *a, const struct file_identity *b)
 {
-    return a->mode != 0 && ((a->mode ^ b->mode) & S_IFMT) == 0 && a->device == b->device &&
+    return b->mode != 0 && ((a->mode ^ b->mode) & S_IFMT) == 0 && a->device == b->device &&
            a->inode == b->inode && a->generation == b->generation;
 }
 
