@@ -30,8 +30,8 @@ checkout() { # FOLDER [with-library]
 }
 
 @test "it finds the library when it is called by a symbolic link, and through PATH" {
-    ln -s "$launcher" "$BATS_TEST_TMPDIR/guarded"
-    PATH=$BATS_TEST_TMPDIR:$PATH run -0 guarded printenv LD_PRELOAD
+    ln -s "$launcher" "$BATS_TEST_TMPDIR/wrapped"
+    PATH=$BATS_TEST_TMPDIR:$PATH run -0 wrapped printenv LD_PRELOAD
     assert_output "$library"
 }
 

@@ -388,7 +388,7 @@ except ChildProcessError: print("no child")"""])' "$launcher"
         # shellcheck disable=SC2086 # several words
         run timeout 20 "$launcher" --trace $tracer
         refute_regex "$status" '^(0|124)$'
-        assert_output --regexp '(ptrace|PTRACE|TRACEME).*: Operation not permitted'
+        assert_output --regexp '(ptrace|PTRACE|TRACEME).*: Operation not permitted|refused proot'
         run timeout 20 "$launcher" --trace sh -c "$tracer; exit \$?"
         refute_regex "$status" '^(0|124)$'
         assert_output --regexp '(ptrace|PTRACE|TRACEME).*: Operation not permitted'
