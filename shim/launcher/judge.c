@@ -40,9 +40,10 @@ static const char *first_line(const char *path)
     static char line[512];
     FILE *file = fopen(path, "re");
 
-    if (file == NULL || fgets(line, sizeof line, file) == NULL)
-        return "";
-    line[strcspn(line, "\n")] = '\0';
+    if (file != NULL && fgets(line, sizeof line, file) != NULL)
+        line[strcspn(line, "\n")] = '\0';
+    if (file != NULL)
+        fclose(file);
     return line;
 }
 
