@@ -83,7 +83,7 @@ in_tree() { # FOLDER COMMAND...
     run -0 in_tree "$tree" noselfconn --check
     assert_output --partial 'works: a real self-connection'
     set_source_ports 50000
-    run -0 in_tree "$tree" noselfconn connect 127.0.0.1 50000
+    run -0 --separate-stderr in_tree "$tree" noselfconn connect 127.0.0.1 50000 # without /proc it cannot tell
     assert_refused
     run -0 in_tree "$tree" env LD_PRELOAD=libnoselfconn.so connect 127.0.0.1 50000
     assert_refused
