@@ -186,9 +186,10 @@ wait_for_cron() {
 @test "/etc/ld.so.preload, as the README has it, and its roll-back" {
     local line
     line=$(readme_block '**Every program of the host**')
-    assert_equal "$line" 'echo libnoselfconn.so | sudo tee -a /etc/ld.so.preload'
+    assert_equal "$line" "echo '/usr/local/\$LIB/libnoselfconn.so' | sudo tee -a /etc/ld.so.preload"
     set_source_ports 50000
-    echo libnoselfconn.so >"$debian/etc/ld.so.preload"
+    # shellcheck disable=SC2016 # the loader's
+    echo '/usr/$LIB/libnoselfconn.so' >"$debian/etc/ld.so.preload" # as the README says of the packages
     run on_debian_host telnet 127.0.0.1 50000
     assert_output --partial 'Connection refused'
     # A setuid program works as before: su may become another user.

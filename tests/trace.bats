@@ -656,7 +656,7 @@ print(after[0] - before[0] < 100, after[1] - before[1], os.readlink(f"/proc/{tra
     before=$(memory_of "$tracer")
     local tries=0
     until output_of loop | grep -q 'all have run'; do
-        [ $((tries += 1)) -lt 600 ]
+        [ $((tries += 1)) -lt 3000 ]
         sleep 0.1
     done
     assert_equal "$(memory_of "$tracer")" "$before"
