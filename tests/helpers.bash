@@ -154,6 +154,7 @@ as_an_ordinary_user() {
 runs_32_bit() {
     local status=0
     "$root/build/tests/raw-i386" 127.0.0.1 1 >/dev/null 2>&1 || status=$?
+    [ $status -ne 127 ] || fail 'build/tests/raw-i386 is missing: make build/tests/raw-i386'
     [ $status -ne 126 ]
 }
 

@@ -74,7 +74,7 @@ check-fresh: ## run the README's commands in an empty Debian, as root and as an 
 	tests/fresh
 
 .PHONY: check-arch
-check-arch: all $(BUILD)/tests/connect ## run the tests of every architecture
+check-arch: all $(BUILD)/tests/connect build/tests/raw-i386 ## run the tests of every architecture
 	scripts/install-test-tools --check arch
 	$(MAKE) --no-print-directory $(ARCHITECTURES:%=architecture-%) \
 		$(MORE_ARCHITECTURES:%=architecture-%)
