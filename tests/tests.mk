@@ -110,22 +110,6 @@ coverage: ## run the tests on an instrumented library: which lines and branches 
 	cd build/coverage && gcovr --exclude-directories '.*-gnu$$' --filter shim/ --print-summary \
 		--fail-under-line $(COVERED_LINES)
 
-# For this many seconds, each.
-FUZZ ?= 60
-FUZZ_LIMIT = -max_total_time=$(FUZZ) -print_final_stats=1
-FUZZED = -D_DEFAULT_SOURCE -g -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=undefined
-
-.PHONY: fuzz
-fuzz: ## fuzz the comparing of endpoints; FUZZ=seconds
-	scripts/install-test-tools --check proof
-	$(MAKE) --no-print-directory fuzz-endpoint
-
-.PHONY: fuzz-endpoint
-fuzz-endpoint:
-	@mkdir -p build/fuzz/endpoints
-	clang $(TEST_CFLAGS) $(FUZZED) -o build/fuzz/endpoint tests/fuzz/endpoint.c shim/library/endpoint.c
-	build/fuzz/endpoint -max_len=262 $(FUZZ_LIMIT) build/fuzz/endpoints
-
 .PHONY: prove
 prove: ## prove what the library decides, for every answer of the kernel, and break each proof
 	scripts/install-test-tools --check prove
@@ -239,7 +223,7 @@ lint: ## check layout and style: clang-format, clang-tidy, cppcheck, shellcheck,
 		-DVERSION='"0"' -DINSTALLED_LIBRARY='""' $(WARNINGS)
 	clang-tidy --quiet --warnings-as-errors='*' $(wildcard tests/programs/*.c) tests/bench/calls.c -- \
 		-D_GNU_SOURCE $(TEST_CFLAGS)
-	clang-tidy --quiet --warnings-as-errors='*' $(wildcard tests/objects/*.c tests/fuzz/*.c) \
+	clang-tidy --quiet --warnings-as-errors='*' $(wildcard tests/objects/*.c) \
 		tests/bench/textbook.c -- \
 		-D_DEFAULT_SOURCE $(TEST_CFLAGS)
 	cppcheck --quiet --std=c11 --enable=warning,portability,performance --inline-suppr \
