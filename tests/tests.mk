@@ -131,17 +131,12 @@ soak: all $(BUILD)/tests/attempts ## attempt for an hour, while servers come and
 ROUNDS ?= 15
 
 .PHONY: bench
-bench: all $(BUILD)/tests/empty.so ## measure what it costs, beside other preloads; ROUNDS=number
+bench: all $(BUILD)/tests/empty.so ## measure what each guard costs; ROUNDS=number
 	scripts/install-test-tools --check proof
 	@mkdir -p build/bench
 	gcc -D_GNU_SOURCE $(TEST_CFLAGS) -o build/bench/calls tests/bench/calls.c
-	gcc -D_DEFAULT_SOURCE $(TEST_CFLAGS) -fPIC -shared -o build/bench/textbook.so tests/bench/textbook.c
 	GO111MODULE=off GOCACHE=$(CURDIR)/build/go CGO_ENABLED=0 go build -o build/bench/busy tests/bench/busy.go
 	$(OWN_HOST) sh -c 'ip link set lo up && tests/bench/bench $(ROUNDS)'
-	hyperfine --shell=none --warmup 3 --style basic true '$(BUILD)/noselfconn true'
-	# These may fail by themselves: faketime does so once in thousands of starts, for one.
-	PROXYCHAINS_QUIET_MODE=1 hyperfine --shell=none --warmup 3 --style basic --ignore-failure \
-		'eatmydata true' 'faketime now true' 'torsocks true' 'proxychains4 -q true'
 
 .PHONY: test-programs
 test-programs: $(TEST_PROGRAMS) $(TEST_OBJECTS) $(addprefix build/tests/,dial dial-pie dial-static connect-musl \
@@ -223,8 +218,7 @@ lint: ## check layout and style: clang-format, clang-tidy, cppcheck, shellcheck,
 		-DVERSION='"0"' -DINSTALLED_LIBRARY='""' $(WARNINGS)
 	clang-tidy --quiet --warnings-as-errors='*' $(wildcard tests/programs/*.c) tests/bench/calls.c -- \
 		-D_GNU_SOURCE $(TEST_CFLAGS)
-	clang-tidy --quiet --warnings-as-errors='*' $(wildcard tests/objects/*.c) \
-		tests/bench/textbook.c -- \
+	clang-tidy --quiet --warnings-as-errors='*' $(wildcard tests/objects/*.c) -- \
 		-D_DEFAULT_SOURCE $(TEST_CFLAGS)
 	cppcheck --quiet --std=c11 --enable=warning,portability,performance --inline-suppr \
 		--error-exitcode=1 shim tests
