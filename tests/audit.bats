@@ -409,8 +409,13 @@ EOF
     assert_output --regexp '^127\.0\.0\.1:50000 ESTABLISHED \(python3, pid [0-9]+\)$'
 }
 
+is_openmetrics() {
+    on here python3 -c 'import sys
+from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse
+sys.exit(not all(family.documentation for family in parse(sys.stdin.read())))'
+}
+
 @test "--openmetrics counts both, and keeps Prometheus' rules" {
-    local promtool=/usr/local/lib/noselfconn-tests/promtool
     run -0 on here "$audit" --openmetrics
     assert_line 'noselfconn_self_connected_sockets{state="ESTABLISHED"} 0'
     assert_line 'noselfconn_listeners_at_risk 0'
@@ -424,12 +429,8 @@ EOF
     assert_equal "${lines[-1]}" '# EOF'
     refute_output --partial '"CLOSED"'
     refute_output --partial '"LISTEN"'
-    printf '%s\n' "$output" >"$BATS_TEST_TMPDIR/metrics"
-    run -0 "$promtool" check metrics <"$BATS_TEST_TMPDIR/metrics"
-    assert_output ''
-    # The control: it does read them.
-    sed '/^# HELP/d' "$BATS_TEST_TMPDIR/metrics" >"$BATS_TEST_TMPDIR/without-help"
-    run ! "$promtool" check metrics <"$BATS_TEST_TMPDIR/without-help"
+    is_openmetrics <<<"$output"
+    run ! is_openmetrics <<<"${output/ 1/ one}"
 }
 
 # A minute is how long TIME-WAIT lasts: what was closed since the last look is still there.
@@ -593,8 +594,7 @@ time.sleep(60)'
     assert_line 'noselfconn_firewall_on{family="IPv6"} 1'
     assert_line 'noselfconn_firewall_refused{family="IPv4"} 1'
     assert_line 'noselfconn_firewall_refused{family="IPv6"} 0'
-    run -0 /usr/local/lib/noselfconn-tests/promtool check metrics <<<"$output"
-    assert_output ''
+    is_openmetrics <<<"$output"
     # Without the right to ask iptables nothing is said of them.
     run on here setpriv --inh-caps=-all --bounding-set=-all "$audit" --processes
     assert_line 'Whether the rules of noselfconn-firewall are on, root can see.'
