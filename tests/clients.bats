@@ -1,8 +1,7 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: MIT
-# Real programs, as Debian ships them. Each is to do with the library exactly what it does when
-# nobody listens, message and exit status; without the library it connects to itself; and a live
-# server it reaches as ever.
+# Real programs, as Debian ships them. Protected, each does exactly what it does when nobody listens: the
+# same message and exit status. Unprotected it connects to itself. A live server it reaches as ever.
 
 load helpers
 
@@ -48,55 +47,39 @@ is_refused_as_by_nobody() { # MESSAGE CLIENT...
     eventually has_self_connected
 }
 
-@test "telnet is refused" {
+# A live server answers the client's "hello".
+reaches_a_live_server() { # CLIENT...
+    new_host
+    server 50000
+    run protected "$@" <<<hello
+    assert_output --partial answer-hello
+}
+
+@test "telnet" {
     is_refused_as_by_nobody 'Connection refused' telnet 127.0.0.1 50000
+    reaches_a_live_server sh -c '(cat; sleep 1) | telnet 127.0.0.1 50000'
 }
 
-@test "telnet reaches a live server" {
-    server 50000
-    run protected sh -c '(echo hello; sleep 1) | telnet 127.0.0.1 50000'
-    assert_output --partial 'answer-hello'
-}
-
-@test "nc.openbsd is refused" {
+@test "nc.openbsd" {
     is_refused_as_by_nobody 'Connection refused' nc.openbsd -v 127.0.0.1 50000
+    reaches_a_live_server nc.openbsd -N 127.0.0.1 50000
 }
 
-@test "nc.openbsd reaches a live server" {
-    server 50000
-    run -0 protected nc.openbsd -N 127.0.0.1 50000 <<<hello
-    assert_output answer-hello
-}
-
-@test "nc.traditional is refused" {
+@test "nc.traditional" {
     is_refused_as_by_nobody 'Connection refused' nc.traditional -v 127.0.0.1 50000
+    reaches_a_live_server nc.traditional -q 1 127.0.0.1 50000
 }
 
-@test "nc.traditional reaches a live server" {
-    server 50000
-    run -0 protected nc.traditional -q 1 127.0.0.1 50000 <<<hello
-    assert_output answer-hello
-}
-
-@test "socat is refused" {
+@test "socat" {
     is_refused_as_by_nobody 'Connection refused' socat - TCP:127.0.0.1:50000
+    reaches_a_live_server socat - TCP:127.0.0.1:50000
 }
 
-@test "socat reaches a live server" {
-    server 50000
-    run -0 protected socat - TCP:127.0.0.1:50000 <<<hello
-    assert_output answer-hello
-}
-
-@test "curl is refused" {
+@test "curl and wget" {
     is_refused_as_by_nobody 'curl: (7) Failed to connect' curl -sS http://127.0.0.1:50000/
-}
-
-@test "wget is refused" {
+    new_host
     is_refused_as_by_nobody 'Connection refused' wget --tries 1 -nv -O - http://127.0.0.1:50000/
-}
-
-@test "curl and wget reach a live server" {
+    new_host
     echo 'a page' >"$BATS_TEST_TMPDIR/page"
     background web on here python3 -m http.server --bind 127.0.0.1 --directory "$BATS_TEST_TMPDIR" 50000
     eventually listens 50000
@@ -106,112 +89,102 @@ is_refused_as_by_nobody() { # MESSAGE CLIENT...
     assert_output 'a page'
 }
 
-# The ways by which Python connects: says what it heard, or which error.
-python_client() { # BODY
-    printf '%s\n' 'import asyncio, errno, socket, sys' \
-        'where = ("127.0.0.1", 50000)' \
-        'def converse(s):' \
-        '    s.sendall(b"hello\n")' \
-        '    print(s.recv(100).decode().strip())' \
-        'try:' \
-        "    $1" \
-        'except OSError as error:' \
-        '    sys.exit(f"{type(error).__name__}: {error}")'
+python_client() { # MESSAGE STATEMENT
+    local client="
+import asyncio, errno, socket, sys
+where = ('127.0.0.1', 50000)
+def converse(s):
+    s.sendall(b'hello\\n')
+    print(s.recv(100).decode().strip())
+async def stream():
+    reader, writer = await asyncio.open_connection(*where)
+    writer.write(b'hello\\n')
+    print((await reader.readline()).decode().strip())
+try:
+    $2
+except OSError as error:
+    sys.exit(f'{type(error).__name__}: {error}')"
+
+    is_refused_as_by_nobody "$1" python3 -c "$client"
+    reaches_a_live_server python3 -c "$client"
 }
 
-python_blocking=$(python_client 'converse(socket.create_connection(where))')
-python_timeout=$(python_client 'converse(socket.create_connection(where, timeout=5))')
-python_connect_ex=$(python_client 's = socket.socket(); e = s.connect_ex(where); print(errno.errorcode.get(e)); e or converse(s)')
-python_asyncio=$(python_client 'asyncio.run(stream())' | sed '/^try:/i \
-async def stream():\
-    reader, writer = await asyncio.open_connection(*where)\
-    writer.write(b"hello\\n")\
-    print((await reader.readline()).decode().strip())')
-
-@test "Python is refused, blocking" {
-    is_refused_as_by_nobody 'ConnectionRefusedError: [Errno 111]' python3 -c "$python_blocking"
+@test "Python, blocking" {
+    python_client 'ConnectionRefusedError: [Errno 111]' 'converse(socket.create_connection(where))'
 }
 
-@test "Python is refused, with a timeout" {
-    is_refused_as_by_nobody 'ConnectionRefusedError: [Errno 111]' python3 -c "$python_timeout"
+@test "Python, with a timeout" {
+    python_client 'ConnectionRefusedError: [Errno 111]' 'converse(socket.create_connection(where, timeout=5))'
 }
 
-@test "Python is refused, by connect_ex()" {
-    is_refused_as_by_nobody 'ECONNREFUSED' python3 -c "$python_connect_ex"
+@test "Python's connect_ex()" {
+    python_client ECONNREFUSED \
+        's = socket.socket(); e = s.connect_ex(where); print(errno.errorcode.get(e)); e or converse(s)'
 }
 
-@test "Python is refused, by asyncio" {
-    is_refused_as_by_nobody 'ConnectionRefusedError: [Errno 111] Connect call failed' python3 -c "$python_asyncio"
-}
-
-@test "Python reaches a live server in each of these ways" {
-    local client
-    server 50000
-    for client in "$python_blocking" "$python_timeout" "$python_connect_ex" "$python_asyncio"; do
-        run -0 protected python3 -c "$client"
-        assert_output --partial answer-hello
-    done
+@test "Python's asyncio" {
+    python_client 'ConnectionRefusedError: [Errno 111] Connect call failed' 'asyncio.run(stream())'
 }
 
 # shellcheck disable=SC2016 # Perl's variables
-perl_client='use IO::Socket::INET;
-    $s = IO::Socket::INET->new(PeerAddr => "127.0.0.1:50000") or die "$@\n";
-    print $s "hello\n"; $s->flush; print scalar <$s>;'
-
-@test "Perl is refused" {
-    is_refused_as_by_nobody 'Connection refused' perl -e "$perl_client"
+@test "Perl" {
+    local client='use IO::Socket::INET;
+        $s = IO::Socket::INET->new(PeerAddr => "127.0.0.1:50000") or die "$@\n";
+        print $s "hello\n"; $s->flush; print scalar <$s>;'
+    is_refused_as_by_nobody 'Connection refused' perl -e "$client"
+    reaches_a_live_server perl -e "$client"
 }
 
-@test "Perl reaches a live server" {
-    server 50000
-    run -0 protected perl -e "$perl_client"
-    assert_output answer-hello
+@test "node" {
+    local client='const s = require("net").connect(50000, "127.0.0.1");
+        s.on("error", (error) => { console.error(error.message); process.exit(1); });
+        s.on("connect", () => s.write("hello\n"));
+        s.on("data", (data) => { process.stdout.write(data); s.end(); });'
+    is_refused_as_by_nobody 'connect ECONNREFUSED 127.0.0.1:50000' node -e "$client"
+    reaches_a_live_server node -e "$client"
 }
 
-node_client='const s = require("net").connect(50000, "127.0.0.1");
-    s.on("error", (error) => { console.error(error.message); process.exit(1); });
-    s.on("connect", () => s.write("hello\n"));
-    s.on("data", (data) => { process.stdout.write(data); s.end(); });'
-
-@test "node is refused" {
-    is_refused_as_by_nobody 'connect ECONNREFUSED 127.0.0.1:50000' node -e "$node_client"
+# shellcheck disable=SC2016 # for the inner shell
+@test "bash's /dev/tcp" {
+    local client='exec 5<>/dev/tcp/127.0.0.1/50000 && echo hello >&5 && read -r -u 5 line && echo "$line"'
+    is_refused_as_by_nobody 'Connection refused' bash -c "$client"
+    reaches_a_live_server bash -c "$client"
 }
 
-@test "node reaches a live server" {
-    server 50000
-    run -0 protected node -e "$node_client"
-    assert_output answer-hello
-}
-
-@test "bash's /dev/tcp is refused" {
-    is_refused_as_by_nobody 'Connection refused' bash -c 'exec 5<>/dev/tcp/127.0.0.1/50000 && read -r -u 5'
-}
-
-@test "bash's /dev/tcp reaches a live server" {
-    server 50000
-    # shellcheck disable=SC2016 # for the inner shell
-    run -0 protected bash -c 'exec 5<>/dev/tcp/127.0.0.1/50000
-        echo hello >&5
-        read -r -u 5 line
-        echo "$line"'
-    assert_output answer-hello
-}
-
-@test "redis-cli is refused" {
+@test "redis-cli" {
     is_refused_as_by_nobody 'Connection refused' redis-cli -h 127.0.0.1 -p 50000 ping
-}
-
-@test "redis-cli reaches a live server" {
+    new_host
     redis_server
     run -0 protected redis-cli -h 127.0.0.1 -p 50000 ping
     assert_output PONG
 }
 
-@test "ssh is refused" {
-    is_refused_as_by_nobody 'Connection refused' ssh -F none -p 50000 127.0.0.1 true
+# A client that waits for its server to come back, and keeps it from coming back.
+wait_for_redis() { # COMMAND...
+    background client "$@" sh -c \
+        'until redis-cli -h 127.0.0.1 -p 50000 ping 2>&1 | grep -x -e ping -e PONG; do sleep 0.05; done'
 }
 
-@test "ssh reaches a live server" {
+@test "a reconnect loop of redis-cli lets the server come back" {
+    export NOSELFCONN_LOG=$BATS_TEST_TMPDIR/log
+    set_source_ports 50000 50031
+    wait_for_redis protected
+    eventually grep -qs action=refused "$NOSELFCONN_LOG"
+    refute [ -s "$BATS_TEST_TMPDIR/client" ]
+    redis_server
+    eventually grep -q PONG "$BATS_TEST_TMPDIR/client"
+
+    new_host
+    set_source_ports 50000 50031
+    wait_for_redis unprotected
+    eventually grep -q ping "$BATS_TEST_TMPDIR/client" # which is its own words
+    run on here timeout 10 bash -c 'exec -a redis-server redis-check-rdb --bind 127.0.0.1 --port 50000'
+    assert_output --partial 'Address already in use'
+}
+
+@test "ssh" {
+    is_refused_as_by_nobody 'Connection refused' ssh -F none -p 50000 127.0.0.1 true
+    new_host
     cat >"$BATS_TEST_TMPDIR/server.py" <<'EOF'
 import asyncio, asyncssh
 
@@ -236,14 +209,10 @@ EOF
 }
 
 # bats test_tags=clients
-@test "Mono's ConnectAsync() ends as after a refusal" {
+@test "Mono's ConnectAsync() and BeginConnect() end as after a refusal" {
     mcs -out:"$BATS_TEST_TMPDIR/connect.exe" "$clients/connect.cs"
     is_refused_as_by_nobody 'ConnectionRefused: ' mono "$BATS_TEST_TMPDIR/connect.exe" async
-}
-
-# bats test_tags=clients
-@test "Mono's BeginConnect() ends as after a refusal" {
-    mcs -out:"$BATS_TEST_TMPDIR/connect.exe" "$clients/connect.cs"
+    new_host
     is_refused_as_by_nobody 'ConnectionRefused: ' mono "$BATS_TEST_TMPDIR/connect.exe" begin
 }
 

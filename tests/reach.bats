@@ -33,125 +33,87 @@ is_helped_by_the_tracer() { # COMMAND...
     assert_refused
 }
 
-@test "a statically linked program" {
+@test "static programs, syscall(), io_uring, Go" {
     run -0 readelf --program-headers "$root/build/tests/connect-static"
     refute_output --partial INTERP
-    connects_to_itself_nevertheless connect-static 127.0.0.1 50000
-    is_helped_by_reserving_the_port connect-static 127.0.0.1 50000
-}
-
-@test "syscall()" {
-    connects_to_itself_nevertheless raw 127.0.0.1 50000
-    is_helped_by_reserving_the_port raw 127.0.0.1 50000
-}
-
-@test "io_uring" {
-    connects_to_itself_nevertheless uring 127.0.0.1 50000
-    is_helped_by_reserving_the_port uring 127.0.0.1 50000
-}
-
-@test "a Go program, though it is dynamically linked" {
     run -0 readelf --dynamic "$root/build/tests/dial"
     assert_output --partial 'Shared library: [libc.so.6]'
-    connects_to_itself_nevertheless dial
-    is_helped_by_reserving_the_port dial
+    local -a command
+    while read -u 4 -ra command; do
+        new_host
+        connects_to_itself_nevertheless "${command[@]}"
+        is_helped_by_reserving_the_port "${command[@]}"
+    done 4<<'EOF'
+connect-static 127.0.0.1 50000
+raw 127.0.0.1 50000
+uring 127.0.0.1 50000
+dial
+EOF
 }
 
 @test "a Go program that gives package net a local port" {
     connects_to_itself_nevertheless dial 50000
 }
 
-@test "a plugin that was loaded with RTLD_DEEPBIND" {
-    connects_to_itself_nevertheless plugins deepbind "$root/build/tests/plugin.so" 127.0.0.1 50000
-    is_helped_by_reserving_the_port plugins deepbind "$root/build/tests/plugin.so" 127.0.0.1 50000
-}
-
-@test "a plugin in a link namespace of its own, by dlmopen()" {
-    connects_to_itself_nevertheless plugins dlmopen "$root/build/tests/plugin.so" 127.0.0.1 50000
-    is_helped_by_reserving_the_port plugins dlmopen "$root/build/tests/plugin.so" 127.0.0.1 50000
-}
-
-@test "a plugin that looks connect() up by dlsym(RTLD_NEXT)" {
-    connects_to_itself_nevertheless plugins plain "$root/build/tests/plugin-next.so" 127.0.0.1 50000
+@test "plugins: RTLD_DEEPBIND, dlmopen(), dlsym(RTLD_NEXT), an executable's own connect()" {
+    local program how plugin
+    while read -u 4 -r program how plugin; do
+        new_host
+        # shellcheck disable=SC2086 # no word where own-connect takes none
+        set -- "$program" ${how#-} "$root/build/tests/$plugin.so" 127.0.0.1 50000
+        connects_to_itself_nevertheless "$@"
+        is_helped_by_reserving_the_port "$@"
+        is_helped_by_the_tracer "$@"
+    done 4<<'EOF'
+plugins deepbind plugin
+plugins dlmopen plugin
+plugins plain plugin-next
+own-connect - plugin
+EOF
     # The control: a plugin that calls connect() is protected.
     new_host
     set_source_ports 50000
     run protected plugins plain "$root/build/tests/plugin.so" 127.0.0.1 50000
     assert_refused
-    is_helped_by_the_tracer plugins plain "$root/build/tests/plugin-next.so" 127.0.0.1 50000
-}
-
-@test "an executable that exports its own connect(), which its plugins call, too" {
-    connects_to_itself_nevertheless own-connect "$root/build/tests/plugin.so" 127.0.0.1 50000
-    is_helped_by_the_tracer own-connect "$root/build/tests/plugin.so" 127.0.0.1 50000
 }
 
 # PHP opens each of its extensions with RTLD_DEEPBIND (DL_LOAD).
-an_extension_of_php_connects_to_itself() { # MESSAGE-WHEN-REFUSED CODE
-    local refusal
-
-    set_source_ports 50000
-    count_self_connections
-    run protected timeout 20 php -r "$2"
-    has_self_connected
-
-    new_host
-    set_source_ports 50002
-    run -0 unprotected php -r "$2"
-    assert_output --partial "$1"
-    refusal=$(without_milliseconds)
-    set_source_ports 50000
-    run -0 on here "$root/build/noselfconn" --trace php -r "$2"
-    assert_equal "$(without_milliseconds)" "$refusal"
-}
-
-without_milliseconds() {
-    echo "${output//after [0-9]* ms/after N ms}"
-}
-
-# The control: what PHP does without an extension.
+# shellcheck disable=SC2016 # PHP's variables
 # bats test_tags=clients
-@test "not PHP itself" {
+@test "PHP's extensions, but not PHP itself" {
+    local message code refusal
     set_source_ports 50000
     run -0 protected php -r 'stream_socket_client("tcp://127.0.0.1:50000");'
     assert_output --partial 'Connection refused'
     run self_connected_sockets
     assert_output ''
+
+    while IFS='|' read -u 4 -r message code; do
+        new_host
+        set_source_ports 50000
+        count_self_connections
+        run protected timeout 20 php -r "$code"
+        has_self_connected
+
+        new_host
+        set_source_ports 50002
+        run -0 unprotected php -r "$code"
+        assert_output --partial "$message"
+        refusal=$(without_milliseconds)
+        set_source_ports 50000
+        run -0 on here "$root/build/noselfconn" --trace php -r "$code"
+        assert_equal "$(without_milliseconds)" "$refusal"
+    done 4<<'EOF'
+Failed to connect|$curl = curl_init("http://127.0.0.1:50000/"); curl_exec($curl); echo curl_error($curl);
+Connection refused|$socket = socket_create(AF_INET, SOCK_STREAM, SOL_TCP); socket_connect($socket, "127.0.0.1", 50000);
+Connection refused|pg_connect("host=127.0.0.1 port=50000 connect_timeout=5");
+Can't contact LDAP server|$ldap = ldap_connect("ldap://127.0.0.1:50000"); ldap_bind($ldap);
+CONNECTION FAILURE|$m = new Memcached; $m->addServer("127.0.0.1", 50000); $m->get("key"); echo $m->getResultMessage();
+EOF
 }
 
-# shellcheck disable=SC2016 # PHP's variables
-# bats test_tags=clients
-@test "PHP's extension curl" {
-    an_extension_of_php_connects_to_itself 'Failed to connect' \
-        '$curl = curl_init("http://127.0.0.1:50000/"); curl_exec($curl); echo curl_error($curl);'
-}
-
-# shellcheck disable=SC2016 # PHP's variables
-# bats test_tags=clients
-@test "PHP's extension sockets" {
-    an_extension_of_php_connects_to_itself 'Connection refused' \
-        '$socket = socket_create(AF_INET, SOCK_STREAM, SOL_TCP); socket_connect($socket, "127.0.0.1", 50000);'
-}
-
-# bats test_tags=clients
-@test "PHP's extension pgsql" {
-    an_extension_of_php_connects_to_itself 'Connection refused' \
-        'pg_connect("host=127.0.0.1 port=50000 connect_timeout=5");'
-}
-
-# shellcheck disable=SC2016 # PHP's variables
-# bats test_tags=clients
-@test "PHP's extension ldap" {
-    an_extension_of_php_connects_to_itself "Can't contact LDAP server" \
-        '$ldap = ldap_connect("ldap://127.0.0.1:50000"); ldap_bind($ldap);'
-}
-
-# shellcheck disable=SC2016 # PHP's variables
-# bats test_tags=clients
-@test "PHP's extension memcached" {
-    an_extension_of_php_connects_to_itself 'CONNECTION FAILURE' \
-        '$memcached = new Memcached; $memcached->addServer("127.0.0.1", 50000);
-        $memcached->get("key"); echo $memcached->getResultMessage();'
+without_milliseconds() {
+    echo "${output//after [0-9]* ms/after N ms}"
 }
 
 # The definition is looked up in libc itself, not in what the loader finds first.
@@ -249,19 +211,12 @@ is_ignored_by_the_loader() {
 }
 
 # bats test_tags=root
-@test "a setuid program" {
-    privileged_copy chmod u+s
-    is_ignored_by_the_loader
-}
-
-# bats test_tags=root
-@test "a setgid program" {
-    privileged_copy chmod g+s
-    is_ignored_by_the_loader
-}
-
-# bats test_tags=root
-@test "a program with file capabilities" {
-    privileged_copy setcap cap_net_raw=ep
-    is_ignored_by_the_loader
+@test "setuid and setgid programs, and those with file capabilities" {
+    local change
+    for change in 'chmod u+s' 'chmod g+s' 'setcap cap_net_raw=ep'; do
+        new_host
+        # shellcheck disable=SC2086 # several words
+        privileged_copy $change
+        is_ignored_by_the_loader
+    done
 }
