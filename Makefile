@@ -81,16 +81,16 @@ copy-all: copy-library
 	@$(PUT) 755 $(BUILD)/noselfconn $(DESTDIR)$(BINDIR)/noselfconn
 	@$(PUT) 755 scripts/noselfconn-audit $(DESTDIR)$(BINDIR)/noselfconn-audit
 	@$(PUT) 755 scripts/noselfconn-firewall $(DESTDIR)$(SBINDIR)/noselfconn-firewall
-	@sed 's|@sbindir@|$(SBINDIR)|' scripts/noselfconn-firewall.service | \
+	@sed 's|@sbindir@|$(SBINDIR)|' scripts/packaging/noselfconn-firewall.service | \
 		{ $(PUT) 644 /dev/stdin $(DESTDIR)$(UNITDIR)/noselfconn-firewall.service; }
-	@$(PUT) 644 scripts/noselfconn.1 $(DESTDIR)$(MANDIR)/man1/noselfconn.1
-	@$(PUT) 644 scripts/noselfconn-audit.1 $(DESTDIR)$(MANDIR)/man1/noselfconn-audit.1
-	@$(PUT) 644 scripts/libnoselfconn.7 $(DESTDIR)$(MANDIR)/man7/libnoselfconn.7
-	@$(PUT) 644 scripts/noselfconn-firewall.8 $(DESTDIR)$(MANDIR)/man8/noselfconn-firewall.8
-	@$(PUT) 644 scripts/completion.bash $(DESTDIR)$(BASHDIR)/noselfconn
-	@$(PUT) 644 scripts/completion.bash $(DESTDIR)$(BASHDIR)/noselfconn-audit
-	@$(PUT) 644 scripts/completion.bash $(DESTDIR)$(BASHDIR)/noselfconn-firewall
-	@$(PUT) 644 scripts/completion.zsh $(DESTDIR)$(ZSHDIR)/_noselfconn
+	@$(PUT) 644 scripts/man/noselfconn.1 $(DESTDIR)$(MANDIR)/man1/noselfconn.1
+	@$(PUT) 644 scripts/man/noselfconn-audit.1 $(DESTDIR)$(MANDIR)/man1/noselfconn-audit.1
+	@$(PUT) 644 scripts/man/libnoselfconn.7 $(DESTDIR)$(MANDIR)/man7/libnoselfconn.7
+	@$(PUT) 644 scripts/man/noselfconn-firewall.8 $(DESTDIR)$(MANDIR)/man8/noselfconn-firewall.8
+	@$(PUT) 644 scripts/completion/noselfconn.bash $(DESTDIR)$(BASHDIR)/noselfconn
+	@$(PUT) 644 scripts/completion/noselfconn.bash $(DESTDIR)$(BASHDIR)/noselfconn-audit
+	@$(PUT) 644 scripts/completion/noselfconn.bash $(DESTDIR)$(BASHDIR)/noselfconn-firewall
+	@$(PUT) 644 scripts/completion/_noselfconn $(DESTDIR)$(ZSHDIR)/_noselfconn
 
 .PHONY: install-library
 install-library: ## install the library alone, of another word size, say
@@ -111,7 +111,7 @@ IS_FOUND = ! $(LIST_LIBRARIES) >/dev/null 2>&1 || \
 uninstall: ## remove what install put there, of each word size, and from /etc/ld.so.preload
 	$(if $(DESTDIR),,for library in $$($(LIST_LIBRARIES) 2>/dev/null | sed -n 's|.* => \($(PREFIX)/.*/libnoselfconn\.so\)$$|\1|p' | \
 			grep -vxF '$(LIBDIR)/libnoselfconn.so') '$(LIBDIR)/libnoselfconn.so'; do \
-		{ $(AS_ROOT) sed "s|@library@|$$library|" scripts/forget-preload | sh -s remove; } && \
+		{ $(AS_ROOT) sed "s|@library@|$$library|" scripts/packaging/forget-preload | sh -s remove; } && \
 		rm -f "$$library" && { $(LDCONFIG); } || exit 1; done)
 	rm -f $(INSTALLED:%=$(DESTDIR)%)
 
@@ -120,14 +120,14 @@ deb rpm: export SOURCE_DATE_EPOCH ?= $(shell git log -1 --format=%ct 2>/dev/null
 
 .PHONY: deb
 deb: all ## build Debian packages of it, in build/
-	scripts/make-deb
+	scripts/packaging/make-deb
 
 .PHONY: rpm
 rpm: ## build RPM packages of it, in build/; on Debian with its rpm
 	rpmbuild -bb --build-in-place --noprep --nodeps --quiet --define '_topdir $(CURDIR)/build/rpm' \
 		--define 'packager libnoselfconn authors <libnoselfconn@noselfconn.invalid>' \
 		--define '_rpmdir $(CURDIR)/build' --define '_rpmfilename %%{NAME}-%%{VERSION}-%%{RELEASE}.%%{ARCH}.rpm' \
-		scripts/noselfconn.spec
+		scripts/packaging/noselfconn.spec
 
 .PHONY: dist
 dist: ## build a source archive of what is committed, in build/

@@ -453,7 +453,7 @@ sys.exit(not all(family.documentation for family in parse(sys.stdin.read())))'
 
 # The command of the manual's crontab line with that option.
 crontab_command() { # OPTION
-    sed -n "s/^\* \* \* \* \* [a-z]* \(noselfconn-audit $1 .*\)/\1/p" "$root/scripts/libnoselfconn.7"
+    sed -n "s/^\* \* \* \* \* [a-z]* \(noselfconn-audit $1 .*\)/\1/p" "$root/scripts/man/libnoselfconn.7"
 }
 
 @test "that line writes into the host's log only where there is something to say" {
@@ -470,7 +470,7 @@ crontab_command() { # OPTION
 
 @test "cron finds it where make install puts it, and no empty file takes the place of the metrics" {
     local metrics=$BATS_TEST_TMPDIR/metrics command
-    run -0 grep -x 'PATH=/usr/local/bin:/usr/bin:/bin' "$root/scripts/libnoselfconn.7"
+    run -0 grep -x 'PATH=/usr/local/bin:/usr/bin:/bin' "$root/scripts/man/libnoselfconn.7"
     mkdir "$metrics"
     echo before >"$metrics/noselfconn.prom"
     command=$(crontab_command --openmetrics | sed "s|/var/lib/prometheus/node-exporter|$metrics|g")

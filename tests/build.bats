@@ -199,7 +199,7 @@ without_the_library() { # WHEN TEXT: on standard output; the loader's cache is t
     local list=$BATS_TEST_TMPDIR/ld.so.preload
     fake_ldconfig
     printf '%s' "$2" >"$list"
-    sed "s|@library@|/usr/lib/here/libnoselfconn.so|; s|/etc/ld.so.preload|$list|" "$root/scripts/forget-preload" |
+    sed "s|@library@|/usr/lib/here/libnoselfconn.so|; s|/etc/ld.so.preload|$list|" "$root/scripts/packaging/forget-preload" |
         PATH=$BATS_TEST_TMPDIR:$PATH dash -s "$1"
     cat "$list"
 }
@@ -242,7 +242,7 @@ without_the_library() { # WHEN TEXT: on standard output; the loader's cache is t
     printf 'libnoselfconn.so\nlibother.so\n' >"$BATS_TEST_TMPDIR/elsewhere"
     chmod 604 "$BATS_TEST_TMPDIR/elsewhere"
     ln -s elsewhere "$list"
-    sed "s|@library@|/usr/lib/here/libnoselfconn.so|; s|/etc/ld.so.preload|$list|" "$root/scripts/forget-preload" | dash -s remove
+    sed "s|@library@|/usr/lib/here/libnoselfconn.so|; s|/etc/ld.so.preload|$list|" "$root/scripts/packaging/forget-preload" | dash -s remove
     [ -L "$list" ]
     run -0 stat -c %a "$BATS_TEST_TMPDIR/elsewhere"
     assert_output 604

@@ -13,7 +13,7 @@ completions() { # WORD...
         COMP_WORDS=("$@") COMP_CWORD=$(($# - 1))
         function=$(complete -p "$1" | sed "s/.*-F \([^ ]*\) .*/\1/")
         $function 2>/dev/null
-        printf "%s\n" "${COMPREPLY[@]}"' "$scripts/completion.bash" "$@"
+        printf "%s\n" "${COMPREPLY[@]}"' "$scripts/completion/noselfconn.bash" "$@"
 }
 
 @test "bash: the options of noselfconn" {
@@ -50,12 +50,12 @@ completions() { # WORD...
     run -0 completions noselfconn-audit --j
     assert_output --json
     server 40000
-    PATH=$scripts:$PATH run -0 on here bash --norc -c ". $scripts/completion.bash
+    PATH=$scripts:$PATH run -0 on here bash --norc -c ". $scripts/completion/noselfconn.bash
         COMP_WORDS=(noselfconn-audit 4) COMP_CWORD=1
         _noselfconn_audit
         printf '%s\n' \"\${COMPREPLY[@]}\""
     assert_output 40000
-    PATH=$scripts:$PATH run -0 on here bash --norc -c ". $scripts/completion.bash
+    PATH=$scripts:$PATH run -0 on here bash --norc -c ". $scripts/completion/noselfconn.bash
         COMP_WORDS=(noselfconn-audit '') COMP_CWORD=1
         _noselfconn_audit
         printf '%s\n' \"\${COMPREPLY[@]}\""
@@ -72,7 +72,7 @@ completions() { # WORD...
 # zsh completes only in a terminal.
 zsh_completes() { # TEXT
     mkdir -p "$BATS_TEST_TMPDIR/functions"
-    cp "$scripts/completion.zsh" "$BATS_TEST_TMPDIR/functions/_noselfconn"
+    cp "$scripts/completion/_noselfconn" "$BATS_TEST_TMPDIR/functions/_noselfconn"
     PATH=$scripts:$PATH zsh -f -c '
         zmodload zsh/zpty
         zpty shell zsh -f -i

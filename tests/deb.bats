@@ -107,7 +107,7 @@ on_debian_host() { # COMMAND...
         assert_output ''
     done
     # The control.
-    sed 's/^\.Xr connect 2/.Xr connect 9/' "$root/scripts/noselfconn.1" >"$debian/root/broken.1"
+    sed 's/^\.Xr connect 2/.Xr connect 9/' "$root/scripts/man/noselfconn.1" >"$debian/root/broken.1"
     run in_debian mandoc -T lint /root/broken.1
     assert_output --partial 'referenced manual not found: Xr connect 9'
     rm "$debian/usr/share/man/mandoc.db"
@@ -162,7 +162,7 @@ print("gave up", flush=True)'
 }
 
 @test "cron, as libnoselfconn(7) has it" {
-    run -0 grep -A 1 '^LD_PRELOAD=' "$root/scripts/libnoselfconn.7"
+    run -0 grep -A 1 '^LD_PRELOAD=' "$root/scripts/man/libnoselfconn.7"
     assert_output 'LD_PRELOAD=libnoselfconn.so
 * * * * * client /opt/vendor/bin/client --once'
     # cron itself sets the variable for the command.

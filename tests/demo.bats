@@ -45,5 +45,5 @@ demo=${BATS_TEST_DIRNAME%/*}/scripts/demo
 @test "without telnet it says which package to install" {
     ln -s /usr/bin/python3 "$BATS_TEST_TMPDIR/python3"
     run -1 --separate-stderr env PATH="$BATS_TEST_TMPDIR" "$demo"
-    assert_equal "$stderr" $'demo: telnet is missing\nInstall the package telnet: scripts/install-test-tools demo'
+    assert_equal "$stderr" $'demo: telnet is missing\nInstall the package telnet: tests/install-test-tools demo'
 }

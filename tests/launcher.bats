@@ -120,7 +120,7 @@ END
     run -0 --separate-stderr "$launcher" --help
     assert_equal "$stderr" ''
     # The manual's, word by word.
-    synopsis=$(mandoc -T ascii "$root/scripts/noselfconn.1" | col -b | sed -n '/^SYNOPSIS/,/^DESCRIPTION/p' | sed '1d;$d' | xargs)
+    synopsis=$(mandoc -T ascii "$root/scripts/man/noselfconn.1" | col -b | sed -n '/^SYNOPSIS/,/^DESCRIPTION/p' | sed '1d;$d' | xargs)
     assert_equal "$(sed 's/^usage://; /^$/q' <<<"$output" | tr '[:upper:]' '[:lower:]' | xargs)" "$synopsis"
     run -0 --separate-stderr "$launcher" --version
     assert_output --regexp '^noselfconn [0-9]+\.[0-9]+\.[0-9]+$'

@@ -63,7 +63,7 @@ in_tree() { # FOLDER COMMAND...
 }
 
 @test "rpmlint finds nothing but what is explained" {
-    run -0 rpmlint --config "$root/scripts/rpmlint.toml" "${packages[@]/#/$root/build/}" "$root/scripts/noselfconn.spec"
+    run -0 rpmlint --config "$root/scripts/packaging/rpmlint.toml" "${packages[@]/#/$root/build/}" "$root/scripts/packaging/noselfconn.spec"
     assert_output --partial '2 packages and 1 specfiles checked; 0 errors, 0 warnings'
     # The control: it does look.
     run ! rpmlint "${packages[@]/#/$root/build/}"

@@ -7,8 +7,8 @@ TEST_OBJECTS := $(patsubst tests/objects/%.c,$(BUILD)/tests/%.so,$(wildcard test
 # Of these a tracer protects the static form, too (GUARD=tracer in tests/helpers.bash).
 STATIC_PROGRAMS = $(addprefix build/static/,attempts connect contract elsewhere fastopen quick raw \
 	signals threads untouched waiting)
-SCRIPTS = scripts/noselfconn scripts/noselfconn-audit scripts/noselfconn-firewall scripts/install-test-tools \
-	scripts/forget-preload scripts/make-deb tests/soak tests/count tests/fresh tests/proofs/prove tests/kernels/boot tests/kernels/guest .ci/run
+SCRIPTS = scripts/noselfconn scripts/noselfconn-audit scripts/noselfconn-firewall tests/install-test-tools \
+	scripts/packaging/forget-preload scripts/packaging/make-deb tests/soak tests/count tests/fresh tests/proofs/prove tests/kernels/boot tests/kernels/guest .ci/run
 # Most tests wait more than they compute. In place (tests/setup_suite.bash) they share the machine's ports.
 JOBS = $$($(OWN_HOST) true 2>/dev/null && command -v parallel >/dev/null && echo $$(($$(nproc) * 2)) || echo 1)
 OWN_HOST = unshare --net $(if $(filter 0,$(shell id -u)),,--user --map-root-user)
@@ -36,7 +36,7 @@ MORE_ARCHITECTURES = arm-linux-gnueabihf riscv64-linux-gnu powerpc64le-linux-gnu
 
 .PHONY: check
 check: all ## run the tests
-	scripts/install-test-tools --check
+	tests/install-test-tools --check
 	$(MAKE) --no-print-directory test-programs $(ARCHITECTURES:%=architecture-%)
 	@mkdir -p build/parallel
 	@tests/count "$(BATS) --filter-tags '!more-architectures,!deb,!rpm,!suites,!clients,!builds$(ROOT_TESTS)$(OTHER_TESTS)' tests" \
@@ -47,35 +47,35 @@ QUICK_TESTS = $(addprefix tests/,contract.bats elsewhere.bats in-place.bats ladd
 	untouched.bats)
 .PHONY: check-quick
 check-quick: all ## run the tests of what the library decides, in less than 40 seconds
-	scripts/install-test-tools --check quick
+	tests/install-test-tools --check quick
 	$(MAKE) --no-print-directory --jobs 4 $(filter-out %/uring,$(TEST_PROGRAMS)) $(TEST_OBJECTS)
 	@mkdir -p build/parallel
 	@tests/count "$(BATS) --filter-tags '!long,!tools$(ROOT_TESTS)$(OTHER_TESTS)' $(QUICK_TESTS)"
 
 .PHONY: check-suites
 check-suites: all ## run the test suites of others, bare and traced
-	scripts/install-test-tools --check suites
+	tests/install-test-tools --check suites
 	bats --timing tests/suites.bats
 
 .PHONY: check-clients
 check-clients: all ## run the tests of clients that need large packages
-	scripts/install-test-tools --check clients
+	tests/install-test-tools --check clients
 	$(MAKE) --no-print-directory test-programs
 	bats --timing --filter-tags clients tests
 
 .PHONY: check-builds
 check-builds: ## build it in empty Debians, with many compilers, linkers and C libraries; as root
-	scripts/install-test-tools --check builds
+	tests/install-test-tools --check builds
 	bats --timing tests/builds.bats
 
 .PHONY: check-fresh
 check-fresh: ## run the README's commands in an empty Debian, as root and as an ordinary user; as root
-	scripts/install-test-tools --check fresh
+	tests/install-test-tools --check fresh
 	tests/fresh
 
 .PHONY: check-arch
 check-arch: all $(BUILD)/tests/connect build/tests/raw-i386 ## run the tests of every architecture
-	scripts/install-test-tools --check arch
+	tests/install-test-tools --check arch
 	$(MAKE) --no-print-directory $(ARCHITECTURES:%=architecture-%) \
 		$(MORE_ARCHITECTURES:%=architecture-%)
 	@mkdir -p build/parallel
@@ -83,13 +83,13 @@ check-arch: all $(BUILD)/tests/connect build/tests/raw-i386 ## run the tests of 
 
 .PHONY: check-deb
 check-deb: all ## test the Debian package, in a new Debian in a folder; as root
-	scripts/install-test-tools --check deb
+	tests/install-test-tools --check deb
 	$(MAKE) --no-print-directory test-programs
 	bats --timing --filter-tags deb tests/deb.bats
 
 .PHONY: check-rpm
 check-rpm: all ## test the RPM packages, and the source archive
-	scripts/install-test-tools --check rpm
+	tests/install-test-tools --check rpm
 	$(MAKE) --no-print-directory test-programs
 	bats --timing tests/rpm.bats
 
@@ -99,7 +99,7 @@ COVERED_LINES = 97
 # An instrumented library cannot be loaded into a program without libc (manners.bats runs one as it ships).
 .PHONY: coverage
 coverage: ## run the tests on an instrumented library: which lines and branches of shim/ are reached
-	scripts/install-test-tools --check proof
+	tests/install-test-tools --check proof
 	rm -rf build/coverage
 	mkdir -p build/coverage/build
 	chmod a+rwx build/coverage/build # programs of other users write there, too
@@ -112,7 +112,7 @@ coverage: ## run the tests on an instrumented library: which lines and branches 
 
 .PHONY: prove
 prove: ## prove what the library decides, for every answer of the kernel, and break each proof
-	scripts/install-test-tools --check prove
+	tests/install-test-tools --check prove
 	tests/proofs/prove
 
 .PHONY: mutants
@@ -132,7 +132,7 @@ ROUNDS ?= 15
 
 .PHONY: bench
 bench: all $(BUILD)/tests/empty.so ## measure what each guard costs; ROUNDS=number
-	scripts/install-test-tools --check proof
+	tests/install-test-tools --check proof
 	@mkdir -p build/bench
 	gcc -D_GNU_SOURCE $(TEST_CFLAGS) -o build/bench/calls tests/bench/calls.c
 	GO111MODULE=off GOCACHE=$(CURDIR)/build/go CGO_ENABLED=0 go build -o build/bench/busy tests/bench/busy.go
@@ -164,7 +164,7 @@ programs-for-kernels: all $(KERNEL_PROGRAMS:%=$(BUILD)/tests/%) $(KERNEL_PROGRAM
 
 .PHONY: check-kernels
 check-kernels: ## run the contract and more on other kernels, under QEMU; KERNELS=names of tests/kernels/list
-	scripts/install-test-tools --check kernels
+	tests/install-test-tools --check kernels
 	$(MAKE) --no-print-directory programs-for-kernels build/tests/raw-i386 \
 		$(patsubst %,for-kernels-%,$(filter-out mips%,$(ARCHITECTURES) $(MORE_ARCHITECTURES)))
 	tests/kernels/boot $(KERNELS)
@@ -211,7 +211,7 @@ $(BUILD)/tests/%.so: tests/objects/%.c Makefile
 
 .PHONY: lint
 lint: ## check layout and style: clang-format, clang-tidy, cppcheck, shellcheck, shfmt
-	scripts/install-test-tools --check lint
+	tests/install-test-tools --check lint
 	clang-format --dry-run --Werror $(wildcard shim/*/*.[ch] tests/*.c tests/*/*.[ch])
 	clang-tidy --quiet --warnings-as-errors='*' $(LIBRARY_SOURCES) -- -std=c11 -D_DEFAULT_SOURCE $(WARNINGS)
 	clang-tidy --quiet --warnings-as-errors='*' $(LAUNCHER_SOURCES) -- -std=c11 -D_DEFAULT_SOURCE \
@@ -225,8 +225,8 @@ lint: ## check layout and style: clang-format, clang-tidy, cppcheck, shellcheck,
 	shellcheck $(SCRIPTS) tests/*.bats tests/*.bash
 	shfmt -i 4 -d $(SCRIPTS)
 	shfmt -i 4 -ln bats -d tests/*.bats tests/*.bash
-	shellcheck scripts/completion.bash
-	shfmt -i 4 -ln bash -d scripts/completion.bash
+	shellcheck scripts/completion/noselfconn.bash
+	shfmt -i 4 -ln bash -d scripts/completion/noselfconn.bash
 	pyflakes3 scripts/demo tests/container
-	mandoc -T lint -W warning scripts/*.[178]
+	mandoc -T lint -W warning scripts/man/*.[178]
 
