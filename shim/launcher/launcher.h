@@ -17,9 +17,9 @@ struct launch {
 
 /* judge.c: will the library be loaded into what a command runs? Or can the command be traced? */
 struct judgement {
-    int status;               /* as --check exits: 0 for yes */
-    char text[16384];         /* what is known of the command, and what to do */
-    bool by_bare_name;        /* what LD_PRELOAD has to hold */
+    int status;        /* as --check exits: 0 for yes */
+    char text[16384];  /* what is known of the command, and what to do */
+    bool by_bare_name; /* what LD_PRELOAD has to hold */
     bool is_tox;
     char sanitizer[PATH_MAX]; /* what has to come before that, or "" */
 };
