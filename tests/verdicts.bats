@@ -483,12 +483,15 @@ install_in() { # FOLDER [VARIABLE=VALUE]...
 }
 
 @test "where no process is to be had, it cannot tell, and without memory it fails" {
-    run -0 on here deny clone fail "$launcher" printenv LD_PRELOAD
+    local -a without_processes=(strace -qq -o /dev/null -e inject='?vfork,?clone,?clone3:error=EAGAIN')
+    run -0 on here "${without_processes[@]}" "$launcher" printenv LD_PRELOAD
     assert_output "noselfconn: cannot tell whether this loads the library: printenv: no process can be started
 $library"
     run -0 on here strace -qq -o /dev/null -e inject=pipe2:error=EMFILE "$launcher" true
     assert_output --partial 'true: no process can be started'
-    run -1 on here deny clone fail "$launcher" --check
+    run -0 on here strace -qq -o /dev/null -e inject='?clone,?clone3:error=EAGAIN' "$launcher" true
+    assert_output --partial 'true: no process can be started'
+    run -1 on here "${without_processes[@]}" "$launcher" --check
     assert_output --partial 'cannot tell: '
     LD_PRELOAD="$(preload no-memory) $(printf '/%0300d' 0)" run -125 on here "$launcher" true
     assert_line 'noselfconn: out of memory'
