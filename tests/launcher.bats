@@ -14,39 +14,19 @@ checkout() { # FOLDER [with-library]
     [ $# -eq 1 ] || cp "$library" "$1/build/"
 }
 
-@test "a command is protected, from any folder" {
+@test "a command is protected, from any folder, by a symbolic link and through PATH" {
+    local command
+    ln -s "$launcher" "$BATS_TEST_TMPDIR/wrapped"
+    PATH=$BATS_TEST_TMPDIR:$PATH
+    for command in "cd /; $launcher" "cd ${launcher%/*}; ./noselfconn" "cd $BATS_TEST_TMPDIR; $launcher --" wrapped; do
+        set_source_ports 50000
+        run on here sh -c "$command connect 127.0.0.1 50000"
+        assert_refused
+        new_host
+    done
     set_source_ports 50000
-    cd /
-    run on here "$launcher" connect 127.0.0.1 50000
-    assert_refused
-    cd "${launcher%/*}"
-    run on here ./noselfconn connect 127.0.0.1 50000
-    assert_refused
-    cd "$BATS_TEST_TMPDIR"
-    run on here "$launcher" -- connect 127.0.0.1 50000
-    assert_refused
     run unprotected connect 127.0.0.1 50000
     assert_connected_to_itself
-}
-
-@test "it finds the library when it is called by a symbolic link, and through PATH" {
-    ln -s "$launcher" "$BATS_TEST_TMPDIR/wrapped"
-    PATH=$BATS_TEST_TMPDIR:$PATH run -0 wrapped printenv LD_PRELOAD
-    assert_output "$library"
-}
-
-@test "it works from an installed prefix, which takes nothing from the checkout" {
-    local prefix=$BATS_TEST_TMPDIR/prefix
-    make --silent -C "$root" install PREFIX="$prefix" LDCONFIG=:
-    run -0 "$prefix/bin/noselfconn" printenv LD_PRELOAD
-    assert_output --regexp "^$prefix/lib/.*libnoselfconn\.so$"
-    cmp "$output" "$library"
-    set_source_ports 50000
-    run on here "$prefix/bin/noselfconn" connect 127.0.0.1 50000
-    assert_refused
-    make --silent -C "$root" uninstall PREFIX="$prefix" LDCONFIG=:
-    run find "$prefix" -type f
-    assert_output ''
 }
 
 # None of these is there: the loader says so, and goes on without it.
@@ -80,34 +60,26 @@ x.so xlibasan.so|LIBRARY:x.so:xlibasan.so
 none/libasan.so/x|LIBRARY:none/libasan.so/x
 none/libasan.so|none/libasan.so:LIBRARY
 END
-}
-
-@test "called by itself, it adds the library once" {
-    run -0 "$launcher" "$launcher" "$launcher" printenv LD_PRELOAD
+    run -0 "$launcher" "$launcher" printenv LD_PRELOAD
     assert_output "$library"
 }
 
-@test "it becomes the command: the same process, its exit status, its signals" {
+@test "it becomes the command: the same process, its arguments, input and environment, its exit status and signals" {
     # shellcheck disable=SC2016 # for the inner shell
     run -0 sh -c 'echo $$; exec "$@"' sh "$launcher" sh -c 'echo $$'
     assert_equal "${lines[0]}" "${lines[1]}"
-    run "$launcher" sh -c 'exit 42'
-    assert_failure 42
-    # shellcheck disable=SC2016
-    run "$launcher" sh -c 'kill -TERM $$'
-    assert_failure 143
-}
-
-@test "it passes arguments, the input and the environment as they are" {
     # shellcheck disable=SC2016
     run -0 env NAME='a  value' "$launcher" sh -c 'printf "<%s>" "$NAME" "$@"; cat' sh \
         '' 'two  words' '*' --help -- $'new\nline' <<<'the input'
     assert_output $'<a  value><><two  words><*><--help><--><new\nline>the input'
+    run -42 "$launcher" sh -c 'exit 42'
+    # shellcheck disable=SC2016
+    run -143 "$launcher" sh -c 'kill -TERM $$'
 }
 
 @test "what it cannot print is an error" {
     local arguments
-    for arguments in --help --version '--check true' --check '--trace --check'; do
+    for arguments in --help --version '--check true' --check; do
         # shellcheck disable=SC2016,SC2086 # for the inner shell; words
         run -125 --separate-stderr on here sh -c 'exec "$0" "$@" >/dev/full' "$launcher" $arguments
         assert_equal "$stderr" 'noselfconn: cannot write to standard output'
@@ -120,7 +92,9 @@ END
     run -0 --separate-stderr "$launcher" --help
     assert_equal "$stderr" ''
     # The manual's, word by word.
-    synopsis=$(mandoc -T ascii "$root/scripts/man/noselfconn.1" | col -b | sed -n '/^SYNOPSIS/,/^DESCRIPTION/p' | sed '1d;$d' | xargs)
+    synopsis=$(sed -n '/^\.Sh SYNOPSIS/,/^\.Sh DESCRIPTION/p' "$root/scripts/man/noselfconn.1" | sed '/^\.Sh/d
+        s/^\.Nm/noselfconn/; s/Fl -/--/g; s/| -/| --/; s/Ar //g
+        s/^\.Op \(.*\) Op \(.*\)/[\1 [\2]]/; s/^\.Op \(.*\)/[\1]/; s/^\.//' | xargs)
     assert_equal "$(sed 's/^usage://; /^$/q' <<<"$output" | tr '[:upper:]' '[:lower:]' | xargs)" "$synopsis"
     run -0 --separate-stderr "$launcher" --version
     assert_output --regexp '^noselfconn [0-9]+\.[0-9]+\.[0-9]+$'
@@ -138,28 +112,21 @@ END
     assert_line --index 0 'noselfconn: no command given'
 }
 
-@test "a command that does not exist is 127, as by env(1)" {
-    local command
-    for command in nonexistent /nonexistent/command; do
-        run -127 env "$command"
-        run -127 --separate-stderr "$launcher" "$command"
-        assert_equal "$stderr" "noselfconn: command not found: $command"
-    done
-}
-
-@test "a command that cannot be executed is 126, as by env(1)" {
-    local command
+@test "a command that does not exist is 127, one that cannot be executed 126, as by env(1)" {
+    local ended command words
     touch "$BATS_TEST_TMPDIR/a-file"
-    for command in "$BATS_TEST_TMPDIR/a-file" "$BATS_TEST_TMPDIR"; do
-        run -126 env "$command"
-        run -126 --separate-stderr "$launcher" "$command"
-        assert_equal "$stderr" "noselfconn: cannot run $command: Permission denied"
-    done
-    PATH=$BATS_TEST_TMPDIR:$PATH run -126 "$launcher" a-file
-    assert_output "noselfconn: cannot run a-file: Permission denied"
-}
-
-@test "a file in PATH that cannot be executed does not hide one that can" {
+    while read -r ended command words; do
+        PATH=$PATH:$BATS_TEST_TMPDIR run -"$ended" env "$command"
+        PATH=$PATH:$BATS_TEST_TMPDIR run -"$ended" --separate-stderr "$launcher" "$command"
+        assert_equal "$output|$stderr" "|noselfconn: $words"
+    done <<END
+127 nonexistent command not found: nonexistent
+127 /nonexistent/command command not found: /nonexistent/command
+126 $BATS_TEST_TMPDIR/a-file cannot run $BATS_TEST_TMPDIR/a-file: Permission denied
+126 $BATS_TEST_TMPDIR cannot run $BATS_TEST_TMPDIR: Permission denied
+126 a-file cannot run a-file: Permission denied
+END
+    # It does not hide one further on in PATH that can.
     touch "$BATS_TEST_TMPDIR/printenv"
     PATH=$BATS_TEST_TMPDIR:$PATH run -0 "$launcher" printenv LD_PRELOAD
     assert_output "$library"
@@ -225,18 +192,6 @@ END
     fi
 }
 
-@test "it takes a program that is linked with musl, or with AddressSanitizer" {
-    local program
-    for program in connect-musl connect-asan; do
-        run -0 "$launcher" --check $program
-        assert_output "$root/build/tests/$program loads the library; what it starts is not checked"
-        set_source_ports 50000
-        run on here "$launcher" $program 127.0.0.1 50000
-        assert_refused
-        new_host
-    done
-}
-
 @test "a text without a first line is run by the shell, as env(1) does it" {
     local command
     # shellcheck disable=SC2016
@@ -290,9 +245,12 @@ noselfconn: warning: running it UNPROTECTED, as --force asks$'
     [ ! -e "$BATS_TEST_TMPDIR/ran" ]
 }
 
+# shellcheck disable=SC2016 # for the inner shell
 @test "--check without a command has a real self-connection refused" {
-    run -0 unprotected "$launcher" --check
+    run -0 unprotected sh -c '"$0" --check; "$0" --check <&-' "$launcher"
     assert_output "works: a real self-connection was refused (it succeeds without the library)
+library: $library
+works: a real self-connection was refused (it succeeds without the library)
 library: $library"
 }
 
@@ -313,20 +271,29 @@ library: $library"
     assert_output --partial 'cannot tell: cannot self-connect on 127.0.0.1 without the library: '
 }
 
-@test "--observe and --log" {
-    local log=$BATS_TEST_TMPDIR/log
-    set_source_ports 50000
-    run on here "$launcher" --log "$log" connect 127.0.0.1 50000
-    assert_refused
-    run on here "$launcher" --observe --log="$log" connect 127.0.0.1 50000
-    assert_connected_to_itself
-    run cut -d ' ' -f 8- "$log"
-    assert_output $'mode=enforce action=refused\nmode=observe action=allowed'
-    new_host
-    set_source_ports 50000
-    run --separate-stderr on here "$launcher" --log stderr connect 127.0.0.1 50000
-    assert_refused
-    assert_regex "$stderr" ' action=refused$'
+@test "options, alone and together, in each form" {
+    local log=$BATS_TEST_TMPDIR/log options expected
+    while IFS='|' read -r options expected; do
+        set_source_ports 50000
+        : >"$log"
+        # shellcheck disable=SC2086 # several words
+        run --separate-stderr on here "$launcher" ${options//LOG/$log} "$root/build/tests/connect" 127.0.0.1 50000
+        case $options in *--observe*) assert_connected_to_itself ;; *) assert_refused ;; esac
+        assert_equal "$options|$(cut -d ' ' -f 8- "$log" - <<<"$stderr")" "$options|$expected"
+        new_host
+    done <<'END'
+--log LOG|mode=enforce action=refused
+--log=LOG|mode=enforce action=refused
+--log stderr|mode=enforce action=refused
+--observe|
+--observe --log LOG|mode=observe action=allowed
+--log=LOG --observe|mode=observe action=allowed
+--trace --log LOG|mode=enforce action=refused
+--trace --observe|
+--log=LOG --observe --trace|mode=observe action=allowed
+END
+    run -125 unprotected "$launcher" --trace --observe --check
+    assert_output --partial 'NOT PROTECTED: with the tracer'
 }
 
 @test "--log takes a relative path, for wherever the command goes" {
@@ -344,12 +311,12 @@ library: $library"
 @test "a log that cannot be written is an error before anything runs" {
     local log long
     long=$(printf '/%04095d' 0)
-    install -m 444 /dev/null "$BATS_TEST_TMPDIR/read-only" # which root's capabilities write all the same
-    run -125 --separate-stderr on here setpriv --bounding-set -all "$launcher" --log "$BATS_TEST_TMPDIR/read-only" touch "$BATS_TEST_TMPDIR/ran"
-    assert_regex "$stderr" "^noselfconn: the log cannot be written: "
-    for log in /nonexistent/log "$BATS_TEST_TMPDIR" "/$long/log"; do
-        run -125 --separate-stderr "$launcher" --log "$log" touch "$BATS_TEST_TMPDIR/ran"
-        assert_regex "$stderr" "^noselfconn: the log cannot be written: $log"
+    install -m 444 /dev/null "$BATS_TEST_TMPDIR/read-only"
+    install -d -m 555 "$BATS_TEST_TMPDIR/sealed"
+    for log in "$BATS_TEST_TMPDIR/read-only" "$BATS_TEST_TMPDIR/sealed/log" /nonexistent/log "$BATS_TEST_TMPDIR" "/$long/log"; do
+        # With its capabilities root could write both.
+        run -125 --separate-stderr on here setpriv --inh-caps -all --bounding-set -all "$launcher" --log "$log" touch "$BATS_TEST_TMPDIR/ran"
+        assert_regex "$stderr" "^noselfconn: the log cannot be written: $log"$'\n[A-Z]'
     done
     [ ! -e "$BATS_TEST_TMPDIR/ran" ]
 }

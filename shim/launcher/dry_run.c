@@ -15,17 +15,22 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-static void run_child(char *const *arguments, const sigset_t *mask, pid_t parent)
+enum { CANNOT_TRACE = 255 }; /* beyond every errno */
+
+/* Of a vfork(2): its caller goes on once the program is there, or this has ended. */
+__attribute__((noreturn)) static void run_child(char *const *arguments, const sigset_t *mask,
+                                                pid_t parent)
 {
     int null = open("/dev/null", O_RDWR | O_CLOEXEC);
 
     prctl(PR_SET_PDEATHSIG, SIGKILL); /* until PTRACE_O_EXITKILL holds */
-    if (null < 0 || setsid() < 0 || getppid() != parent || ptrace(PTRACE_TRACEME, 0, 0L, 0L) != 0)
-        return;
     for (int fd = 0; fd <= 2; fd++)
         dup2(null, fd);
-    if (raise(SIGSTOP) == 0 && sigprocmask(SIG_SETMASK, mask, NULL) == 0)
-        execvp(arguments[0], arguments);
+    if (null < 0 || setsid() < 0 || getppid() != parent || ptrace(PTRACE_TRACEME, 0, 0L, 0L) != 0 ||
+        sigprocmask(SIG_SETMASK, mask, NULL) != 0)
+        _exit(CANNOT_TRACE);
+    execvp(arguments[0], arguments);
+    _exit(errno);
 }
 
 /* The path of a file in /proc/PID. */
@@ -152,27 +157,28 @@ static bool follow(struct dry_run *run, pid_t child, const sigset_t *signals)
     bool is_traced = false;
 
     for (int moments = 0, status; moments < 100; moments++) {
-        long signal;
+        bool is_exec = !is_traced; /* before it is traced, it can stop at nothing else */
 
         if (waitpid(child, &status, WNOHANG) != child) {
             sigtimedwait(signals, NULL, &moment);
             continue;
         }
-        signal = WSTOPSIG(status);
-        if (!WIFSTOPPED(status) && is_traced && run->why != NULL && WIFEXITED(status))
-            run->error = WEXITSTATUS(status);
-        else if (!WIFSTOPPED(status) && status != 0) /* or it was env without a command */
-            run->why = is_traced ? "it starts no command" : "it cannot be traced here";
-        if (!WIFSTOPPED(status))
+        if (!WIFSTOPPED(status)) {
+            if (is_traced)
+                run->why = status != 0 ? "it starts no command" : NULL; /* env can be alone */
+            else if (WIFEXITED(status) && WEXITSTATUS(status) != CANNOT_TRACE)
+                run->error = WEXITSTATUS(status);
+            else
+                run->why = "it cannot be traced here";
             return true;
-        if (status >> 8 == (SIGTRAP | PTRACE_EVENT_EXEC << 8) && !take_exec(run, child))
+        }
+        is_exec |= status >> 8 == (SIGTRAP | PTRACE_EVENT_EXEC << 8);
+        if (is_exec && !take_exec(run, child))
             return false;
         if (!is_traced)
             ptrace(PTRACE_SETOPTIONS, child, 0L, PTRACE_O_TRACEEXEC | PTRACE_O_EXITKILL);
-        if (!is_traced || signal == SIGTRAP)
-            signal = 0;
         is_traced = true;
-        ptrace(PTRACE_CONT, child, 0L, signal);
+        ptrace(PTRACE_CONT, child, 0L, is_exec ? 0L : (long)WSTOPSIG(status));
     }
     run->why = "it does not start within a second";
     return false;
@@ -189,11 +195,10 @@ void dry_run(struct dry_run *run, char *const *arguments)
     sigemptyset(&signals);
     sigaddset(&signals, SIGCHLD);
     sigprocmask(SIG_BLOCK, &signals, &mask);
-    child = fork();
-    if (child == 0) {
-        run_child(arguments, &mask, parent);
-        _exit(errno);
-    }
+    /* fork(2) would take as long as all the rest. NOLINTBEGIN(clang-analyzer-*) */
+    child = vfork();
+    if (child == 0)
+        run_child(arguments, &mask, parent); /* NOLINTEND(clang-analyzer-*) */
     if (child > 0 && !follow(run, child, &signals)) {
         kill(child, SIGKILL);
         while (waitpid(child, &status, __WALL) == child && WIFSTOPPED(status))

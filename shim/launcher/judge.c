@@ -130,10 +130,11 @@ static void judge_preload(const struct launch *launch, const char *name)
         conclude(EXIT_CANNOT_TELL, CANNOT_TELL, name, run.why);
     else if ((run.is_go || is_static) && runner_starts_others(run.program))
         conclude(EXIT_CANNOT_TELL, CANNOT_TELL, run.program, "it may start what is not static");
-    else if (run.is_go || is_static)
-        conclude(EXIT_OWN_FAILURE, CANNOT_PRELOAD "%s" TRACE FORCE, run.program,
+    else if (run.is_go || is_static) /* traced it would not get its rights either */
+        conclude(EXIT_OWN_FAILURE, CANNOT_PRELOAD "%s%s", run.program,
                  run.is_go ? "it is a Go program, which calls the kernel without libc"
-                           : "it is statically linked");
+                           : "it is statically linked",
+                 is_secure() && may_get_rights() ? "\n" RESERVE : TRACE FORCE);
     else if (is_secure())
         conclude(EXIT_OWN_FAILURE,
                  CANNOT_PRELOAD SECURE "so its loader ignores LD_PRELOAD\n" RESERVE, run.program);
@@ -170,6 +171,7 @@ struct judgement *judge(const struct launch *launch, char *const *arguments)
     const char *name = arguments[0];
 
     dry_run(&run, arguments);
+    judgement.is_tox = strcmp(basename(run.command), "tox") == 0;
     /* execvp(3) hands what the kernel does not take to the shell, foreign programs too. */
     if (strcmp(run.command, "/bin/sh") == 0 &&
         strcmp(basename(run.argument), basename(name)) == 0 &&

@@ -17,9 +17,10 @@ struct launch {
 
 /* judge.c: will the library be loaded into what a command runs? Or can the command be traced? */
 struct judgement {
-    int status;               /* as --check exits: 0 for yes */
-    char text[16384];         /* what is known of the command, and what to do */
-    bool by_bare_name;        /* what LD_PRELOAD has to hold */
+    int status;        /* as --check exits: 0 for yes */
+    char text[16384];  /* what is known of the command, and what to do */
+    bool by_bare_name; /* what LD_PRELOAD has to hold */
+    bool is_tox;
     char sanitizer[PATH_MAX]; /* what has to come before that, or "" */
 };
 
@@ -58,6 +59,14 @@ struct runner {
 };
 const struct runner *runner_find(const char *path); /* or NULL */
 bool runner_starts_others(const char *path);        /* which may be dynamic where it is static */
+
+/* environment.c */
+void set_variable(const char *name, const char *value);
+/* Sets LD_PRELOAD: the library before what the caller's list holds, and before both the
+ * AddressSanitizer runtimes: any other order ends the program. */
+void set_preload(const char *list, const char *library, const char *sanitizer);
+/* tox hands on only the variables that it is told of. */
+void have_tox_pass_preload(void);
 
 /* prove.c: connects to itself twice, without the library or tracer and with it: in a child, which
  * is this program with PROVE_OPTION. Says what came of it, and returns if the second was refused.

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
-#define _GNU_SOURCE /* pipe2 */
+#define _GNU_SOURCE /* asprintf, pipe2 */
 #include "launcher.h"
 
 #include <fcntl.h>
-#include <stdlib.h>
+#include <spawn.h>
+#include <stdio.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -20,29 +21,32 @@ static bool only_root_may_write(const char *loader)
 
 const char *loader_list(char *list, size_t size, const struct dry_run *run, const char *preload)
 {
-    char *end = list + size - 1;
-    int ends[2];
-    pid_t child = -1;
+    const char *const arguments[] = {run->loader, "--list", run->program, NULL};
+    char *environment[] = {NULL, NULL, NULL}, *end = list + size - 1;
+    posix_spawn_file_actions_t actions;
+    int ends[2], error;
+    pid_t child;
     ssize_t got;
 
     if (!only_root_may_write(run->loader))
         return "others than root may write its loader";
-    if (pipe2(ends, O_CLOEXEC) == 0 && (child = fork()) == 0) {
-        clearenv(); /* but for what decides where the loader looks for libraries */
-        setenv("LD_PRELOAD", preload, 1);
-        if (run->library_path != NULL)
-            setenv("LD_LIBRARY_PATH", run->library_path, 1);
-        if (dup2(ends[1], STDOUT_FILENO) >= 0 && dup2(ends[1], STDERR_FILENO) >= 0)
-            execl(run->loader, run->loader, "--list", run->program, (char *)NULL);
-        _exit(1);
-    }
-    if (child < 0) /* its descriptors are closed by exec */
+    /* What decides where the loader looks for libraries. */
+    if (asprintf(&environment[0], "LD_PRELOAD=%s", preload) < 0 ||
+        (run->library_path != NULL &&
+         asprintf(&environment[1], "LD_LIBRARY_PATH=%s", run->library_path) < 0) ||
+        pipe2(ends, O_CLOEXEC) != 0)
         return "no process can be started";
+    posix_spawn_file_actions_init(&actions);
+    posix_spawn_file_actions_adddup2(&actions, ends[1], STDOUT_FILENO);
+    posix_spawn_file_actions_adddup2(&actions, ends[1], STDERR_FILENO);
+    error = posix_spawn(&child, run->loader, &actions, NULL, (char *const *)arguments, environment);
     close(ends[1]);
-    while (list < end && (got = read(ends[0], list, (size_t)(end - list))) > 0)
+    while (error == 0 && list < end && (got = read(ends[0], list, (size_t)(end - list))) > 0)
         list += got;
     *list = '\0';
     close(ends[0]);
+    if (error != 0)
+        return "no process can be started";
     waitpid(child, NULL, 0);
     return NULL;
 }

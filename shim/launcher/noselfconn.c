@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Runs a command under libnoselfconn, or says why it cannot be protected. Reading order: main(),
  * judge.c, dry_run.c, loader.c. */
-#define _GNU_SOURCE /* asprintf, memrchr, strdupa */
+#define _GNU_SOURCE /* memrchr, strdupa */
 #include "../tracer/trace.h"
 #include "launcher.h"
 #include "say.h"
@@ -105,37 +105,6 @@ static void read_options(int argc, char **argv)
         }
 }
 
-/* Leaves no other variable of that name: getenv() takes the first, the loader the last. */
-static void set_variable(const char *name, const char *value)
-{
-    if (unsetenv(name) != 0 || setenv(name, value, 1) != 0)
-        fail(EXIT_OWN_FAILURE, "out of memory");
-}
-
-static char *join(const char *list, const char *entry)
-{
-    char *joined;
-
-    if (asprintf(&joined, "%s%s%s", list, *list != '\0' && *entry != '\0' ? ":" : "", entry) < 0)
-        fail(EXIT_OWN_FAILURE, "out of memory");
-    return joined;
-}
-
-/* Sets LD_PRELOAD: the library before what the caller's list holds, and before both the
- * AddressSanitizer runtimes: any other order ends the program. */
-static void preload_set(const char *list, const char *library, const char *sanitizer)
-{
-    char *first = join(sanitizer, ""), *rest = join("", ""),
-         *entries = join(list != NULL ? list : "", "");
-
-    for (char *entry = strtok(entries, " :"); entry != NULL; entry = strtok(NULL, " :"))
-        if (strncmp(basename(join(entry, "")), "libasan.so", strlen("libasan.so")) == 0)
-            first = join(first, entry);
-        else if (strcmp(entry, library) != 0)
-            rest = join(rest, entry);
-    set_variable("LD_PRELOAD", join(join(first, library), rest));
-}
-
 static void check_itself(void)
 {
     char *const self[] = {(char *)"/proc/self/exe", NULL};
@@ -170,7 +139,7 @@ int main(int argc, char **argv)
 {
     struct judgement *judgement;
     char **arguments, why[512];
-    const char *list = getenv("LD_PRELOAD"), *what_to_do;
+    const char *list = getenv("LD_PRELOAD") != NULL ? getenv("LD_PRELOAD") : "", *what_to_do;
     void (*child_signal)(int);
 
     read_options(argc, argv);
@@ -181,7 +150,7 @@ int main(int argc, char **argv)
         if (launch.log != NULL)
             set_variable("NOSELFCONN_LOG", launch.log);
         find_library();
-        preload_set(list, launch.library, "");
+        set_preload(list, launch.library, "");
     }
     /* A child can only be waited for where this signal is not ignored. */
     child_signal = signal(SIGCHLD, SIG_DFL);
@@ -199,8 +168,10 @@ int main(int argc, char **argv)
     }
     act_on(judgement);
     if (launch.library != NULL)
-        preload_set(list, judgement->by_bare_name ? "libnoselfconn.so" : launch.library,
+        set_preload(list, judgement->by_bare_name ? "libnoselfconn.so" : launch.library,
                     judgement->sanitizer);
+    if (launch.library != NULL && judgement->is_tox)
+        have_tox_pass_preload();
     signal(SIGCHLD, child_signal);
     execvp(arguments[0], arguments);
     fail(errno == ENOENT ? EXIT_NOT_FOUND : EXIT_NOT_EXECUTABLE, "cannot run %s: %s", arguments[0],

@@ -19,7 +19,6 @@ static const struct runner runners[] = {
     {"doas", false, EMPTIES, AFTER "doas noselfconn COMMAND"},
     {"pkexec", false, EMPTIES, AFTER "pkexec noselfconn COMMAND"},
     {"su", false, EMPTIES, AFTER "su - USER -c 'noselfconn COMMAND'"},
-    {"tox", false, EMPTIES, "To protect it, run it traced: noselfconn --trace tox"},
     {"mptcpize", false, "it replaces LD_PRELOAD", AFTER "mptcpize run noselfconn COMMAND"},
     {"chroot", false, ROOT, INSIDE "chroot FOLDER noselfconn COMMAND"},
     {"schroot", false, ROOT, INSIDE "schroot -c NAME -- noselfconn COMMAND"},
