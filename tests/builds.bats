@@ -47,7 +47,7 @@ add() { # PACKAGE...
 
 builds() { # MAKE'S-VARIABLE...
     in_debian make -C /src clean >/dev/null
-    run in_debian make -C /src "$@"
+    run in_debian make --jobs 2 -C /src "$@"
     [ "$status" -eq 0 ] || fail "does not build with $*: $output"
     refute_output --partial warning
 }
@@ -75,83 +75,51 @@ builds_in_an_empty_debian() { # RELEASE
     builds_with_all_options
 }
 
+# lld takes no version script with absent symbols.
+builds_with_clang_and_lld() {
+    add clang lld
+    builds_with_all_options CC=clang
+    builds CC=gcc CFLAGS='-O2 -Werror' LDFLAGS=-fuse-ld=lld
+    protects
+}
+
+builds_with_musl() {
+    add musl-tools
+    builds CC=musl-gcc CFLAGS='-O2 -Werror'
+    protects
+}
+
 @test "in an empty Debian 11, with gcc, libc6-dev and make alone" {
     builds_in_an_empty_debian bullseye
 }
 
-@test "in an empty Debian 12, with gcc, libc6-dev and make alone" {
+@test "in an empty Debian 12; then with clang, lld and musl-gcc" {
     builds_in_an_empty_debian bookworm
+    builds_with_clang_and_lld
+    builds_with_musl
 }
 
-@test "in an empty Debian 13, with gcc, libc6-dev and make alone" {
+@test "in an empty Debian 13; then with clang, and for i386 and armhf with 64-bit time, which is armhf's own there" {
+    local compiler time='-D_TIME_BITS=64 -D_FILE_OFFSET_BITS=64'
     builds_in_an_empty_debian trixie
-}
-
-@test "in an empty Debian sid, with gcc, libc6-dev and make alone" {
-    builds_in_an_empty_debian sid
-}
-
-builds_with_compilers() { # COMPILER...
-    local compiler
-    for compiler; do
-        case $compiler in
-        clang-*) add "$compiler" "lld-${compiler#clang-}" ;;
-        *) add "$compiler" ;;
-        esac
-        echo "# $compiler" >&3
-        builds_with_all_options CC="$compiler"
-    done
-}
-
-@test "with gcc 12 and clang 14 to 16, of Debian 12" {
-    new_debian bookworm
-    builds_with_compilers gcc-12 clang-14 clang-15 clang-16
-}
-
-@test "with gcc 13 and clang 17 and 18, of Debian 13" {
-    new_debian trixie
-    builds_with_compilers gcc-13 clang-17 clang-18
-}
-
-@test "with every newer gcc and clang, of Debian sid" {
-    local -a compilers
-    new_debian sid
-    add gcc # reads the lists of packages
-    mapfile -t compilers < <(in_debian apt-cache pkgnames |
-        awk -F- '/^gcc-[0-9]+$/ && $2 >= 14 || /^clang-[0-9]+$/ && $2 >= 19' | sort -V)
-    [[ ${compilers[*]} == *clang*gcc* ]]
-    builds_with_compilers "${compilers[@]}"
-}
-
-@test "with lld, old and new, which takes no version script with absent symbols" {
-    local release
-    for release in bookworm sid; do
-        new_debian "$release"
-        add clang lld
-        builds CC=clang CFLAGS='-O2 -Werror' LDFLAGS=-fuse-ld=lld
-        builds CC=gcc CFLAGS='-O2 -Werror' LDFLAGS=-fuse-ld=lld
-        protects
-        rm -rf "$debian"
-    done
-}
-
-@test "with musl-gcc, old and new" {
-    local release
-    for release in bookworm sid; do
-        new_debian "$release"
-        add musl-tools
-        builds CC=musl-gcc CFLAGS='-O2 -Werror'
-        protects
-        rm -rf "$debian"
-    done
-}
-
-@test "for i386 and armhf with 64-bit time, which is armhf's own since Debian 13" {
-    local time='-D_TIME_BITS=64 -D_FILE_OFFSET_BITS=64'
-    new_debian trixie
+    builds_with_clang_and_lld
     add gcc-arm-linux-gnueabihf libc6-dev-armhf-cross gcc-i686-linux-gnu libc6-dev-i386-cross
-    builds CC=arm-linux-gnueabihf-gcc CFLAGS='-O2 -Werror'
-    builds CC=arm-linux-gnueabihf-gcc CFLAGS="-O2 -Werror $time"
-    builds CC=i686-linux-gnu-gcc CFLAGS='-O2 -Werror'
-    builds CC=i686-linux-gnu-gcc CFLAGS="-O2 -Werror $time"
+    for compiler in arm-linux-gnueabihf-gcc i686-linux-gnu-gcc; do
+        builds CC=$compiler CFLAGS='-O2 -Werror'
+        builds CC=$compiler CFLAGS="-O2 -Werror $time"
+    done
+}
+
+@test "in an empty Debian sid; then with its newest gcc and clang, lld and musl-gcc" {
+    local newest
+    builds_in_an_empty_debian sid
+    builds_with_clang_and_lld
+    builds_with_musl
+    for newest in gcc clang; do
+        newest=$(in_debian apt-cache pkgnames "$newest-" | grep -xE "$newest-[0-9]+" | sort -V | tail -n 1)
+        echo "# $newest" >&3
+        add "$newest"
+        builds CC="$newest" CFLAGS='-O2 -Werror'
+        builds CC="$newest" CFLAGS='-O2 -std=gnu23 -Werror'
+    done
 }

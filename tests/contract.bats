@@ -206,3 +206,98 @@ print(struct.unpack("ll", s.getsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, 16
     run -0 protected python3 -c "$client"
     assert_output "errno 111"$'\n'"$timeout"
 }
+
+# It reads as zero, but means that no call waits. Set again, zero would mean that each waits for ever.
+# bats test_tags=tools,severing
+@test "a negative SO_SNDTIMEO stays: refused at once, where the kernel lets the program wait" {
+    local client='
+import socket, struct
+s = socket.socket()
+s.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, struct.pack("ll", -1, 0))
+for port in 50000, 50100:
+    print(s.connect_ex(("127.0.0.1", port)), s.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR))'
+    server 50100
+    set_source_ports 50002
+    run -0 unprotected python3 -c "$client"
+    assert_line --index 0 '115 111' # EINPROGRESS, ECONNREFUSED
+    set_source_ports 50000
+    run -0 protected python3 -c "$client"
+    assert_output $'111 0\n115 0'
+}
+
+# Sets one option after the other, reads all of them after a refusal by the kernel and after a blocked
+# self-connection, and prints which differ. It reads none of which two refusals differ, too.
+differing_options='
+import select, socket, sys
+family, host, protocol, blocking = socket.AF_INET, "127.0.0.1", int(sys.argv[2]), sys.argv[3] == "blocking"
+if sys.argv[1] == "6": family, host = socket.AF_INET6, "::1"
+LEVELS, VALUES = (0, 1, 6, 41, 284), (1, 5000)
+UNREAD = {(0, 52), (1, 4), (1, 49), (1, 55), (1, 56), (1, 57), (6, 11), (6, 24), (6, 35), (41, 32), (284, 1), (284, 4)}
+OPTIONS = [(level, option) for level in LEVELS for option in range(80) if (level, option) not in UNREAD]
+def read(s, level, option):
+    try: return s.getsockopt(level, option, 256)
+    except OSError as error: return error.errno
+def attempt(source_port, *setting):
+    open("/proc/sys/net/ipv4/ip_local_port_range", "w").write(f"{source_port} {source_port}")
+    with socket.socket(family, socket.SOCK_STREAM, protocol) as s:
+        try: setting and s.setsockopt(*setting)
+        except OSError: return None
+        s.setblocking(blocking)
+        results = [s.connect_ex((host, 50000))]
+        if not blocking:
+            poll = select.poll()
+            poll.register(s, select.POLLOUT)
+            poll.poll(1000)
+            results.append(s.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR))
+        return results, {option: read(s, *option) for option in OPTIONS}
+differing = set()
+for setting in [()] + [(*option, value) for option in OPTIONS if option != (6, 19) for value in VALUES]:  # TCP_REPAIR
+    refused = attempt(50002, *setting)
+    if refused and refused[0][-1] == 111:  # no option has kept the segments back
+        results, blocked = attempt(50000, *setting)
+        if results != refused[0]: print("results", setting, results)
+        differing |= {option for option in OPTIONS if blocked[option] != refused[1][option]}
+print("differing:", *sorted("%d/%d" % option for option in differing))'
+
+# bats test_tags=tools,long
+@test "socket options: only those that shim/README.md lists differ from a refusal" {
+    local arguments option
+    local -A listed=(["1/7"]=SO_SNDBUF ["1/28"]=SO_PEERNAME ["1/42"]=SO_PEEK_OFF ["6/2"]=TCP_MAXSEG
+        ["6/10"]=TCP_WINDOW_CLAMP ["6/45"]=TCP_RTO_MIN_US ["6/46"]=TCP_DELACK_MAX_US ["41/6"]=IPV6_2292PKTOPTIONS
+        ["41/17"]=IPV6_MULTICAST_IF ["41/18"]=IPV6_MULTICAST_HOPS)
+    for arguments in '4 0 blocking' '6 0 nonblocking' '4 262 blocking'; do
+        # shellcheck disable=SC2086 # several words
+        run -0 protected python3 -c "$differing_options" $arguments
+        assert_equal "${#lines[@]}" 1
+        for option in ${output#differing:}; do
+            [ -n "${listed[$option]-}" ] || fail "$arguments: $option differs"
+            grep -qF "\`${listed[$option]}\`" "$root/shim/README.md" || fail "shim/README.md lacks ${listed[$option]}"
+        done
+    done
+    # The control: a self-connection differs in more.
+    run -0 unprotected python3 -c "$differing_options" 4 0 blocking
+    assert_line --partial 'results ('
+}
+
+# The connection and its end come before the refusal.
+# bats test_tags=tools,severing
+@test "a client with signal-driven I/O gets two signals more than for a refusal" {
+    local blocking refused client='
+import fcntl, os, signal, socket, sys
+signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGRTMIN})
+s = socket.socket()
+fcntl.fcntl(s, fcntl.F_SETOWN, os.getpid())
+fcntl.fcntl(s, fcntl.F_SETSIG, signal.SIGRTMIN)
+fcntl.fcntl(s, fcntl.F_SETFL, os.O_ASYNC | int(sys.argv[1]))
+s.connect_ex(("127.0.0.1", 50000))
+while signal.sigtimedwait({signal.SIGRTMIN}, 0.5): print("signal")'
+    for blocking in 0 2048; do # O_NONBLOCK
+        set_source_ports 50002
+        run -0 unprotected python3 -c "$client" $blocking
+        refused=${#lines[@]}
+        [ "$refused" -ge 1 ]
+        set_source_ports 50000
+        run -0 protected python3 -c "$client" $blocking
+        assert_equal "${#lines[@]}" $((refused + 2))
+    done
+}

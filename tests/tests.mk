@@ -66,7 +66,8 @@ check-clients: all ## run the tests of clients that need large packages
 .PHONY: check-builds
 check-builds: ## build it in empty Debians, with many compilers, linkers and C libraries; as root
 	tests/install-test-tools --check builds
-	bats --timing tests/builds.bats
+	@mkdir -p build/parallel
+	$(BATS) tests/builds.bats
 
 .PHONY: check-fresh
 check-fresh: ## run the README's commands in an empty Debian, as root and as an ordinary user; as root
