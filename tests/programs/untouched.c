@@ -225,7 +225,6 @@ static void shared_local_port(void)
     }
 }
 
-/* Legitimate, and common: a datagram socket that talks to itself. */
 /* A thousand sends of each kind that have nothing to do with Fast Open. */
 static void sends(void)
 {
