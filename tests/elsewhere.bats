@@ -5,24 +5,13 @@
 
 load helpers
 
-@test "a socket that was inherited over exec" {
-    set_source_ports 50000
-    refused_instead_of_connected_to_itself elsewhere exec 127.0.0.1 50000
-}
-
-@test "a socket that was received over SCM_RIGHTS" {
-    set_source_ports 50000
-    refused_instead_of_connected_to_itself elsewhere rights 127.0.0.1 50000
-}
-
-@test "a socket that another thread has made" {
-    set_source_ports 50000
-    refused_instead_of_connected_to_itself elsewhere thread 127.0.0.1 50000
-}
-
-@test "a socket that was dup'ed" {
-    set_source_ports 50000
-    refused_instead_of_connected_to_itself elsewhere dup 127.0.0.1 50000
+@test "a socket that was inherited over exec, received over SCM_RIGHTS, made by another thread, or dup'ed" {
+    local origin
+    for origin in exec rights thread dup; do
+        new_host
+        set_source_ports 50000
+        refused_instead_of_connected_to_itself elsewhere $origin 127.0.0.1 50000
+    done
 }
 
 # bats test_tags=library
@@ -31,6 +20,28 @@ load helpers
     server 50100
     run -0 on here timeout 20 env LD_PRELOAD="$library $(preload slow)" waiting receiver 127.0.0.1 50000
     assert_output $'connect: ECONNREFUSED\nthe other: EPIPE\nstate: CLOSE\nconnect to another: 0'
+}
+
+# bats test_tags=library,tools
+@test "while another thread waits in epoll_wait() for the same socket: it can see the connection before that is severed" {
+    local client='
+import select, socket, threading
+s = socket.socket()
+epoll = select.epoll()
+epoll.register(s, select.EPOLLOUT | select.EPOLLET)
+epoll.poll(1)
+def wait(): print("event", hex(epoll.poll(5)[0][1]))
+thread = threading.Thread(target=wait)
+thread.start()
+print("errno", s.connect_ex(("127.0.0.1", 50000)))
+thread.join()'
+    set_source_ports 50002
+    run -0 on here env LD_PRELOAD="$(preload slow)" python3 -c "$client"
+    assert_line --regexp '^event 0x1[4c]$' # EPOLLHUP, EPOLLOUT, and mostly EPOLLERR
+    set_source_ports 50000
+    run -0 on here env LD_PRELOAD="$library $(preload slow)" python3 -c "$client"
+    assert_line 'errno 111'
+    assert_line 'event 0x4'
 }
 
 @test "connect() once more, after a non-blocking one" {

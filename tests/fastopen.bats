@@ -24,36 +24,20 @@ the_send_is_refused_instead() { # [--nonblock] CALL ADDRESS
     assert_connected_to_itself
 }
 
-@test "by sendto()" {
-    set_source_ports 50000
+@test "by sendto(), sendmsg() and sendmmsg()" {
     the_send_is_refused_instead sendto 127.0.0.1
-    assert_line 'heard: hello'
-}
-
-@test "by sendmsg()" {
-    set_source_ports 50000
+    new_host
     the_send_is_refused_instead sendmsg ::1
-    assert_line 'heard: hello'
-}
-
-@test "by sendmmsg()" {
-    set_source_ports 50000
+    new_host
     the_send_is_refused_instead sendmmsg 127.0.0.1
     assert_line 'heard: hello'
 }
 
-@test "by sendto(), without blocking" {
-    set_source_ports 50000
+@test "by sendto(), sendmsg() and sendmmsg(), without blocking" {
     the_send_is_refused_instead --nonblock sendto ::1
-}
-
-@test "by sendmsg(), without blocking" {
-    set_source_ports 50000
+    new_host
     the_send_is_refused_instead --nonblock sendmsg 127.0.0.1
-}
-
-@test "by sendmmsg(), without blocking" {
-    set_source_ports 50000
+    new_host
     the_send_is_refused_instead --nonblock sendmmsg 127.0.0.1
 }
 

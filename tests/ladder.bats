@@ -18,132 +18,85 @@ becomes_connected_to_itself() { # ERROR ARGUMENT...
     assert_connected_to_itself
 }
 
-@test "a blocking connect to a free port" {
-    set_source_ports 50000
-    refused_instead_of_connected_to_itself connect 127.0.0.1 50000
+# Each on a new host, with the source port pinned to 50000, and what the test's own `prepare` adds.
+each_is_refused() { # ARGUMENTS-OF-CONNECT...
+    local arguments
+    for arguments; do
+        new_host
+        set_source_ports 50000
+        prepare
+        # shellcheck disable=SC2086 # several words
+        refused_instead_of_connected_to_itself connect $arguments 50000
+    done
 }
 
-@test "a non-blocking connect" {
-    set_source_ports 50000
-    refused_instead_of_connected_to_itself connect --nonblock --wait 127.0.0.1 50000
+@test "over IPv4, without blocking, over IPv6, and over IPv4 by an IPv6 socket" {
+    each_is_refused 127.0.0.1 '--nonblock --wait 127.0.0.1' ::1 ::ffff:127.0.0.1
 }
 
-@test "over IPv6" {
-    set_source_ports 50000
-    refused_instead_of_connected_to_itself connect ::1 50000
+@test "by an IPv6 address without the scope id, or as long as any address can be" {
+    each_is_refused '--short-scope ::1' '--long-address ::1' '--long-address --nonblock --wait ::1'
 }
 
-@test "over IPv6, by an address without the scope id" {
-    set_source_ports 50000
-    refused_instead_of_connected_to_itself connect --short-scope ::1 50000
+@test "to a wildcard" {
+    each_is_refused 0.0.0.0 :: ::ffff:0.0.0.0
 }
 
-@test "over IPv4 by an IPv6 socket" {
-    set_source_ports 50000
-    refused_instead_of_connected_to_itself connect ::ffff:127.0.0.1 50000
+@test "to a wildcard, by a socket that is bound to an address" {
+    prepare() {
+        own_address 192.0.2.1
+    }
+    each_is_refused '--bind ::ffff:127.0.0.1 --bind-port 50000 ::' '--bind 192.0.2.1 --bind-port 50000 0.0.0.0'
 }
 
-@test "to the IPv4 wildcard" {
-    set_source_ports 50000
-    refused_instead_of_connected_to_itself connect 0.0.0.0 50000
-}
-
-@test "to the IPv6 wildcard" {
-    set_source_ports 50000
-    refused_instead_of_connected_to_itself connect :: 50000
-}
-
-@test "to the IPv4 wildcard by an IPv6 socket" {
-    set_source_ports 50000
-    refused_instead_of_connected_to_itself connect ::ffff:0.0.0.0 50000
-}
-
-@test "to the IPv6 wildcard by a socket that is bound to an IPv4 address" {
-    refused_instead_of_connected_to_itself connect \
-        --bind ::ffff:127.0.0.1 --bind-port 50000 :: 50000
-}
-
-@test "to the IPv4 wildcard by a socket that is bound to another address than 127.0.0.1" {
-    own_address 192.0.2.1
-    refused_instead_of_connected_to_itself connect --bind 192.0.2.1 --bind-port 50000 0.0.0.0 50000
-}
-
-@test "to another address of 127.0.0.0/8" {
-    set_source_ports 50000
-    refused_instead_of_connected_to_itself connect --bind 127.1.2.3 --late-port 127.1.2.3 50000
-}
-
-@test "to the host's own IPv4 address" {
-    own_address 192.0.2.1
-    set_source_ports 50000
-    refused_instead_of_connected_to_itself connect 192.0.2.1 50000
-}
-
-@test "to the host's own IPv6 address" {
-    own_address 2001:db8::1
-    set_source_ports 50000
-    refused_instead_of_connected_to_itself connect 2001:db8::1 50000
+@test "to another address of 127.0.0.0/8, and to the host's own addresses" {
+    prepare() {
+        own_address 192.0.2.1
+        own_address 2001:db8::1
+    }
+    each_is_refused '--bind 127.1.2.3 --late-port 127.1.2.3' 192.0.2.1 2001:db8::1
 }
 
 @test "to a link-local address with its scope" {
-    on here ip link add cable0 type veth peer name cable1
-    on here ip link set cable0 up
-    on here ip link set cable1 up
-    on here ip address add fe80::1/64 dev cable0 nodad
-    set_source_ports 50000
-    refused_instead_of_connected_to_itself connect fe80::1%cable0 50000
+    prepare() {
+        on here ip link add cable0 type veth peer name cable1
+        on here ip link set cable0 up
+        on here ip link set cable1 up
+        on here ip address add fe80::1/64 dev cable0 nodad
+    }
+    each_is_refused fe80::1%cable0
 }
 
-@test "by MPTCP" {
-    set_source_ports 50000
-    refused_instead_of_connected_to_itself connect --protocol mptcp 127.0.0.1 50000
+@test "by MPTCP, also over IPv6 and without blocking" {
+    each_is_refused '--protocol mptcp 127.0.0.1' '--protocol mptcp --nonblock --wait ::1'
 }
 
-@test "by MPTCP over IPv6, without blocking" {
-    set_source_ports 50000
-    refused_instead_of_connected_to_itself connect --protocol mptcp --nonblock --wait ::1 50000
-}
-
-@test "by a socket bound to the port" {
-    refused_instead_of_connected_to_itself connect --bind 127.0.0.1 --bind-port 1314 127.0.0.1 1314
-}
-
-@test "by a socket bound to the wildcard and the port" {
-    refused_instead_of_connected_to_itself connect --bind 0.0.0.0 --bind-port 1314 127.0.0.1 1314
-}
-
-@test "by a socket bound with IP_BIND_ADDRESS_NO_PORT" {
-    set_source_ports 50000
-    refused_instead_of_connected_to_itself connect --bind 127.0.0.1 --late-port 127.0.0.1 50000
+@test "by a socket bound to the port, to the wildcard and the port, or with IP_BIND_ADDRESS_NO_PORT" {
+    each_is_refused '--bind 127.0.0.1 --bind-port 50000 127.0.0.1' '--bind 0.0.0.0 --bind-port 50000 127.0.0.1' \
+        '--bind 127.0.0.1 --late-port 127.0.0.1'
 }
 
 @test "beside a live listener, by a socket bound to its port with SO_REUSEADDR" {
-    refused_instead_of_connected_to_itself connect \
-        --reuse-address --bind 127.0.0.1 --bind-port 50000 --listen-beside 127.0.0.1 50000
+    each_is_refused '--reuse-address --bind 127.0.0.1 --bind-port 50000 --listen-beside 127.0.0.1'
 }
 
-@test "interrupted by a signal while the connection is pending" {
-    set_source_ports 50000
-    lose_syns_to 50000
-    run protected connect --interrupt 50 127.0.0.1 50000
-    assert_refused
-    becomes_connected_to_itself EINTR --interrupt 50 127.0.0.1 50000
-}
-
-@test "given up after SO_SNDTIMEO while the connection is pending" {
-    set_source_ports 50000
-    lose_syns_to 50000
-    run protected connect --send-timeout 50 127.0.0.1 50000
-    assert_refused
-    becomes_connected_to_itself EINPROGRESS --send-timeout 50 127.0.0.1 50000
-}
-
-@test "non-blocking, while the connection is pending" {
-    set_source_ports 50000
-    lose_syns_to 50000
-    run protected connect --nonblock --wait 127.0.0.1 50000
-    assert_refused
-    becomes_connected_to_itself EINPROGRESS --nonblock 127.0.0.1 50000
+@test "while the connection is pending: interrupted by a signal, given up after SO_SNDTIMEO, or non-blocking" {
+    local error arguments
+    while read -r error arguments; do
+        new_host
+        set_source_ports 50000
+        lose_syns_to 50000
+        # shellcheck disable=SC2086 # several words
+        run protected connect --wait $arguments 50000
+        assert_refused
+        # shellcheck disable=SC2086
+        becomes_connected_to_itself $error $arguments 50000
+    done <<'EOF'
+EINTR --interrupt 50 127.0.0.1
+EINPROGRESS --send-timeout 50 127.0.0.1
+EINPROGRESS --nonblock 127.0.0.1
+EINPROGRESS --nonblock ::
+EOF
 }
 
 # bats test_tags=library,tools
@@ -154,14 +107,6 @@ becomes_connected_to_itself() { # ERROR ARGUMENT...
     run cat "$BATS_TEST_TMPDIR/trace"
     assert_line --index 0 --regexp \
         '^ppoll\(\[\{fd=[0-9]+, events=POLLOUT\}\], 1, \{tv_sec=0, tv_nsec=1000000\}, NULL, 0\) = 0 \(Timeout\)$'
-}
-
-@test "non-blocking over IPv6, while the connection is pending" {
-    set_source_ports 50000
-    lose_syns_to 50000
-    run protected connect --nonblock --wait :: 50000
-    assert_refused
-    becomes_connected_to_itself EINPROGRESS --nonblock :: 50000
 }
 
 # bats test_tags=severing
@@ -175,8 +120,7 @@ becomes_connected_to_itself() { # ERROR ARGUMENT...
 }
 
 @test "by TCP_FASTOPEN_CONNECT, where the server's cookie is not known" {
-    set_source_ports 50000
-    refused_instead_of_connected_to_itself connect --fast-open 127.0.0.1 50000
+    each_is_refused '--fast-open 127.0.0.1'
 }
 
 # bats test_tags=severing

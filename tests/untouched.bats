@@ -4,32 +4,25 @@
 
 load helpers
 
-@test "a live server on loopback" {
-    prepare() {
-        set_source_ports 50002
-        server 50000
-    }
-    the_same_with_and_without connect --say hello 127.0.0.1 50000
-    assert_line 'heard: answer-hello'
-}
-
-@test "a live server on loopback, over IPv6" {
-    prepare() {
-        set_source_ports 50002
-        server 50000 ::1
-    }
-    the_same_with_and_without connect --say hello ::1 50000
-    assert_line 'heard: answer-hello'
-}
-
-@test "a live server on another own address" {
+@test "a live server on an own address, by TCP over IPv4 and IPv6, by MPTCP, and without blocking" {
+    local address arguments
     prepare() {
         own_address 192.0.2.1
         set_source_ports 50002
-        server 50000 192.0.2.1
+        server 50000 "$address"
     }
-    the_same_with_and_without connect --say hello 192.0.2.1 50000
-    assert_line 'heard: answer-hello'
+    while read -r address arguments; do
+        new_host
+        # shellcheck disable=SC2086 # several words
+        the_same_with_and_without connect $arguments --say hello "$address" 50000
+        assert_line 'heard: answer-hello'
+    done <<'EOF'
+127.0.0.1
+::1
+192.0.2.1
+127.0.0.1 --protocol mptcp
+127.0.0.1 --nonblock --wait
+EOF
 }
 
 @test "a live server on another host" {
@@ -45,25 +38,6 @@ load helpers
 # bats test_tags=long
 @test "servers that close or reset at once, say a line first, half-close or wait, 200 times each" {
     quick_servers --direct
-}
-
-@test "a live server by MPTCP" {
-    prepare() {
-        set_source_ports 50002
-        server 50000
-    }
-    the_same_with_and_without connect --protocol mptcp --say hello 127.0.0.1 50000
-    assert_line 'heard: answer-hello'
-}
-
-@test "a live server, without blocking" {
-    prepare() {
-        set_source_ports 50002
-        server 50000
-    }
-    the_same_with_and_without connect --nonblock --wait --say hello 127.0.0.1 50000
-    assert_line --index 0 'connect: EINPROGRESS'
-    assert_line 'heard: answer-hello'
 }
 
 @test "ECONNREFUSED by somebody else" {
@@ -151,39 +125,27 @@ load helpers
     assert_line 'state: SYN_SENT'
 }
 
-@test "EISCONN" {
-    the_same_with_and_without untouched already-connected
-    assert_line 'again: -1 EISCONN'
-}
-
-@test "EBADF" {
-    the_same_with_and_without untouched bad-descriptor
-    assert_output 'connect: -1 EBADF'
-}
-
-@test "ENOTSOCK" {
-    the_same_with_and_without untouched not-a-socket
-    assert_output 'connect: -1 ENOTSOCK'
-}
-
-@test "EFAULT by a null address" {
-    the_same_with_and_without untouched null-address
-    assert_output 'connect: -1 EFAULT'
-}
-
-@test "EFAULT by a wild address" {
-    the_same_with_and_without untouched wild-address
-    assert_output 'connect: -1 EFAULT'
-}
-
-@test "EINVAL by a length that is too short" {
-    the_same_with_and_without untouched short-length
-    assert_line 'one byte too few: -1 EINVAL'
-}
-
-@test "EAFNOSUPPORT" {
-    the_same_with_and_without untouched wrong-family
-    assert_line 'IPv6 address, IPv4 socket: -1 EAFNOSUPPORT'
+# Each of these prints what came of it.
+@test "what fails, or is no TCP: the same errno, the same results" {
+    local what line
+    while IFS='|' read -r what line; do
+        the_same_with_and_without untouched "$what"
+        assert_line "$line"
+    done <<'EOF'
+already-connected|again: -1 EISCONN
+bad-descriptor|connect: -1 EBADF
+not-a-socket|connect: -1 ENOTSOCK
+null-address|connect: -1 EFAULT
+wild-address|connect: -1 EFAULT
+short-length|one byte too few: -1 EINVAL
+wrong-family|IPv6 address, IPv4 socket: -1 EAFNOSUPPORT
+disconnect|disconnect: 0 0
+unix-stream|connect: 0 0
+unix-datagram|connect: 0 0
+netlink|connect: 0 0
+full-accept-queue|state: SYN_SENT
+shared-local-port|server 1 heard: x
+EOF
 }
 
 @test "a second connect() whose address is cut short, while the first is pending" {
@@ -193,39 +155,4 @@ load helpers
     }
     the_same_with_and_without untouched short-again
     assert_line 'again: -1 EINTR'
-}
-
-@test "connect(AF_UNSPEC), the way to disconnect" {
-    the_same_with_and_without untouched disconnect
-    assert_line 'disconnect: 0 0'
-}
-
-@test "AF_UNIX streams" {
-    the_same_with_and_without untouched unix-stream
-    assert_line 'connect: 0 0'
-}
-
-@test "AF_UNIX datagrams" {
-    the_same_with_and_without untouched unix-datagram
-    assert_line 'connect: 0 0'
-}
-
-@test "AF_NETLINK" {
-    the_same_with_and_without untouched netlink
-    assert_line 'connect: 0 0'
-}
-
-@test "a UDP socket connected to itself, without a pinned port" {
-    the_same_with_and_without untouched udp-to-itself
-    assert_line 'heard: echo'
-}
-
-@test "a server whose accept queue is full" {
-    the_same_with_and_without untouched full-accept-queue
-    assert_line 'state: SYN_SENT'
-}
-
-@test "two sockets that share a local port and connect to different servers" {
-    the_same_with_and_without untouched shared-local-port
-    assert_line 'server 1 heard: x'
 }

@@ -26,7 +26,7 @@ enum { ERRNO_BEFORE = E2BIG };
 
 static const char *bind_address, *bind_port = "0", *text_to_send;
 static bool late_port, reuse_address, reuse_port, listen_beside, nonblocking, fast_open,
-    short_scope;
+    short_scope, long_address;
 static bool call_again, wait_for_end;
 static int protocol = IPPROTO_TCP, send_timeout_ms, interrupt_ms;
 
@@ -44,7 +44,8 @@ static void parse_options(int argc, char **argv)
         {"protocol", required_argument, NULL, 'P'},
         {"send-timeout", required_argument, NULL, 't'}, /* ms */
         {"interrupt", required_argument, NULL, 'i'},    /* by a signal, after ms */
-        {"short-scope", no_argument, NULL, 's'}, /* an IPv6 address without its last member */
+        {"short-scope", no_argument, NULL, 's'},  /* an IPv6 address without its last member */
+        {"long-address", no_argument, NULL, 'o'}, /* sizeof(struct sockaddr_storage) bytes */
         {"again", no_argument, NULL, 'a'},
         {"wait", no_argument, NULL, 'w'},
         {"say", required_argument, NULL, 'S'},
@@ -66,6 +67,7 @@ static void parse_options(int argc, char **argv)
         case 't': send_timeout_ms = atoi(optarg); break;
         case 'i': interrupt_ms = atoi(optarg); break;
         case 's': short_scope = true; break;
+        case 'o': long_address = true; break;
         case 'a': call_again = true; break;
         case 'w': wait_for_end = true; break;
         case 'S': text_to_send = optarg; break;
@@ -207,6 +209,8 @@ int main(int argc, char **argv)
     length = parse_address(argv[optind], argv[optind + 1], &destination);
     if (short_scope)
         length -= (socklen_t)sizeof(uint32_t);
+    if (long_address)
+        length = sizeof destination;
     fd = open_socket(destination.ss_family);
     if (interrupt_ms > 0)
         arm_interrupt();

@@ -225,22 +225,6 @@ static void shared_local_port(void)
     }
 }
 
-/* Legitimate, and common: a datagram socket that talks to itself. */
-static void udp_to_itself(void)
-{
-    struct sockaddr_in self = loopback(0);
-    socklen_t length = sizeof self;
-    char heard[8] = "";
-    int fd = must(socket(AF_INET, SOCK_DGRAM, 0), "socket");
-
-    must(bind(fd, (struct sockaddr *)&self, sizeof self), "bind");
-    must(getsockname(fd, (struct sockaddr *)&self, &length), "getsockname");
-    report("connect", connect(fd, (struct sockaddr *)&self, sizeof self));
-    report("send", (int)send(fd, "echo", 4, 0));
-    report("recv", (int)recv(fd, heard, sizeof heard, MSG_DONTWAIT));
-    printf("heard: %s\n", heard);
-}
-
 /* A thousand sends of each kind that have nothing to do with Fast Open. */
 static void sends(void)
 {
@@ -281,8 +265,7 @@ int main(int argc, char **argv)
                  {"netlink", netlink},
                  {"full-accept-queue", full_accept_queue},
                  {"shared-local-port", shared_local_port},
-                 {"sends", sends},
-                 {"udp-to-itself", udp_to_itself}};
+                 {"sends", sends}};
 
     for (size_t i = 0; argc == 2 && i < sizeof cases / sizeof *cases; i++)
         if (strcmp(cases[i].name, argv[1]) == 0) {
