@@ -56,7 +56,7 @@ executable() { # NAME [LINE]...: in the test's folder
     local program why
     while read -r program why; do
         says "cannot preload into .*/$program: $why"$'\nTo protect it, run it traced: noselfconn --trace COMMAND\nTo run it unprotected: noselfconn --force COMMAND$' \
-            $program 127.0.0.1 50000
+            "$program" 127.0.0.1 50000
     done <<'END'
 connect-static it is statically linked
 dial it is a Go program, which calls the kernel without libc
@@ -385,6 +385,16 @@ root root:nogroup 2755 - suid 1
 root root:root 755 cap_net_raw=ep suid 0
 END
     rm -rf "$folder"
+}
+
+@test "AddressSanitizer's runtime comes first, and the caller's list last" {
+    local program=$BATS_TEST_TMPDIR/program runtime
+    printf '%s\n' '#include <stdio.h>' '#include <stdlib.h>' \
+        'int main(void) { return puts(getenv("LD_PRELOAD")) < 0; }' >"$program.c"
+    gcc -fsanitize=address -o "$program" "$program.c"
+    runtime=$(ldd "$program" | sed -n 's/.*libasan.* => \(.*\) (.*/\1/p')
+    LD_PRELOAD=$(preload empty) run -0 "$launcher" "$program"
+    assert_output "$runtime:$library:$(preload empty)"
 }
 
 # bats test_tags=root
