@@ -106,7 +106,7 @@ on() { # NAME COMMAND...
 
     if [ -n "${IN_PLACE-}" ]; then
         case $*/ in
-        *' ip link '* | *' ip address '* | *' ip route '* | *' ip mptcp '* | *' nft '* | *'>/proc/sys/'* | *' mount '*) needs_a_namespace ;;
+        *' ip link '* | *' ip address '* | *' ip route '* | *' ip mptcp '* | *' nft '* | *'>/proc/sys/'* | *' tee /proc/sys/'* | *' mount '*) needs_a_namespace ;;
         esac
         "${@:2}"
         return

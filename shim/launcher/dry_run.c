@@ -15,8 +15,6 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { CANNOT_TRACE = 255 }; /* beyond every errno */
-
 /* Of a vfork(2): its caller goes on once the program is there, or this has ended. */
 __attribute__((noreturn)) static void run_child(char *const *arguments, const sigset_t *mask,
                                                 pid_t parent)
@@ -28,7 +26,7 @@ __attribute__((noreturn)) static void run_child(char *const *arguments, const si
         dup2(null, fd);
     if (null < 0 || setsid() < 0 || getppid() != parent || ptrace(PTRACE_TRACEME, 0, 0L, 0L) != 0 ||
         sigprocmask(SIG_SETMASK, mask, NULL) != 0)
-        _exit(CANNOT_TRACE);
+        _exit(UCHAR_MAX); /* which no errno is */
     execvp(arguments[0], arguments);
     _exit(errno);
 }
@@ -121,9 +119,9 @@ static bool read_process(struct dry_run *run, pid_t child, int memory)
     size = read_file(path_of(child, "environ"));
     for (char *entry = content; entry < content + size; entry += strlen(entry) + 1)
         if (strncmp(entry, "LD_PRELOAD=", 11) == 0) /* of two the loader takes the last */
-            run->preload = strdup(entry + 11);
+            run->preload = strdup(entry);
         else if (strncmp(entry, "LD_LIBRARY_PATH=", 16) == 0)
-            run->library_path = strdup(entry + 16);
+            run->library_path = strdup(entry);
     return size >= 0;
 }
 
@@ -143,9 +141,7 @@ static bool take_exec(struct dry_run *run, pid_t child)
     snprintf(run->argument, sizeof run->argument, "%s", content + strlen(content) + 1);
     if (strcmp(basename(name), "busybox") == 0) /* argv[0] tells what it would be, or argv[1] */
         name = strcmp(basename(content), "busybox") == 0 ? run->argument : content;
-    if (run->runner == NULL)
-        run->runner = runner_find(name);
-    if (run->runner == NULL)
+    if (run->runner == NULL && (run->runner = runner_find(name)) == NULL)
         run->runner = runner_find(run->command);
     return run->why == NULL && strcmp(basename(name), "env") == 0;
 }
@@ -163,15 +159,12 @@ static bool follow(struct dry_run *run, pid_t child, const sigset_t *signals)
             sigtimedwait(signals, NULL, &moment);
             continue;
         }
-        if (!WIFSTOPPED(status)) {
-            if (is_traced)
-                run->why = status != 0 ? "it starts no command" : NULL; /* env can be alone */
-            else if (WIFEXITED(status) && WEXITSTATUS(status) != CANNOT_TRACE)
-                run->error = WEXITSTATUS(status);
-            else
-                run->why = "it cannot be traced here";
+        if (WIFEXITED(status) && !is_traced && WEXITSTATUS(status) != UCHAR_MAX)
+            run->error = WEXITSTATUS(status);
+        else if (!WIFSTOPPED(status) && status != 0) /* or it was env without a command */
+            run->why = is_traced ? "it starts no command" : "it cannot be traced here";
+        if (!WIFSTOPPED(status))
             return true;
-        }
         is_exec |= status >> 8 == (SIGTRAP | PTRACE_EVENT_EXEC << 8);
         if (is_exec && !take_exec(run, child))
             return false;

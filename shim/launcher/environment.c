@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #define _GNU_SOURCE /* asprintf, basename */
 #include "launcher.h"
-#include "say.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -9,40 +8,39 @@
 /* Leaves no other variable of that name: getenv() takes the first, the loader the last. */
 void set_variable(const char *name, const char *value)
 {
-    if (unsetenv(name) != 0 || setenv(name, value, 1) != 0)
+    if (value != NULL && (unsetenv(name) != 0 || setenv(name, value, 1) != 0))
         fail(EXIT_OWN_FAILURE, "out of memory");
 }
 
-static char *join(const char *list, char separator, const char *entry)
+/* `list` can be NULL. */
+static char *join(const char *list, const char *separator, const char *entry)
 {
+    const bool is_first = list == NULL || *list == '\0' || *entry == '\0';
     char *joined;
 
-    if (asprintf(&joined, "%s%.*s%s", list, *list != '\0' && *entry != '\0', &separator, entry) < 0)
+    if (asprintf(&joined, "%s%s%s", list != NULL ? list : "", is_first ? "" : separator, entry) < 0)
         fail(EXIT_OWN_FAILURE, "out of memory");
     return joined;
 }
 
 void set_preload(const char *list, const char *library, const char *sanitizer)
 {
-    char *first = join(sanitizer, ':', ""), *rest = join("", ':', ""),
-         *entries = join(list, ':', "");
+    char *first = join(sanitizer, "", ""), *rest = join("", "", ""), *entries = join(list, "", "");
 
     for (char *entry = strtok(entries, " :"); entry != NULL; entry = strtok(NULL, " :"))
         if (strncmp(basename(entry), "libasan.so", strlen("libasan.so")) == 0)
-            first = join(first, ':', entry);
+            first = join(first, ":", entry);
         else if (strcmp(entry, library) != 0)
-            rest = join(rest, ':', entry);
-    set_variable("LD_PRELOAD", join(join(first, ':', library), ':', rest));
+            rest = join(rest, ":", entry);
+    set_variable("LD_PRELOAD", join(join(first, ":", library), ":", rest));
 }
 
 /* Of tox 3, and of tox 4.11.1 and later. */
 void have_tox_pass_preload(void)
 {
-    const char *names = getenv("TOX_TESTENV_PASSENV"), *overrides = getenv("TOX_OVERRIDE");
-
     set_variable("TOX_TESTENV_PASSENV",
-                 join(names != NULL ? names : "", ' ', "LD_PRELOAD NOSELFCONN_*"));
+                 join(getenv("TOX_TESTENV_PASSENV"), " ", "LD_PRELOAD NOSELFCONN_*"));
     set_variable("TOX_OVERRIDE",
-                 join(overrides != NULL ? overrides : "", ';',
+                 join(getenv("TOX_OVERRIDE"), ";",
                       "testenv.pass_env+=LD_PRELOAD;testenv.pass_env+=NOSELFCONN_*"));
 }

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #define _GNU_SOURCE /* basename, ST_NOSUID */
 #include "launcher.h"
-#include "say.h"
 
 #include <elf.h>
 #include <errno.h>
@@ -81,24 +80,16 @@ static bool is_secure(void)
             statvfs(run.program, &file_system) == 0 && (file_system.f_flag & ST_NOSUID) == 0);
 }
 
-/* Whether a line of a loader's list begins so, after its tabulator. */
-static bool lists(const char *list, const char *name, const char *then)
-{
-    char line[PATH_MAX + 8];
-
-    snprintf(line, sizeof line, "\t%s%s", name, then);
-    return strstr(list, line) != NULL;
-}
-
 static void judge_by_loader(const struct launch *launch)
 {
-    static char list[8192], preload[2 * PATH_MAX];
+    static char list[8192], preload[2 * PATH_MAX], by_path[PATH_MAX + 8];
     const char *why, *line, *path;
 
-    snprintf(preload, sizeof preload, "%s%s", launch->is_installed ? "libnoselfconn.so:" : "",
-             launch->library);
+    snprintf(preload, sizeof preload, "LD_PRELOAD=%s%s",
+             launch->is_installed ? "libnoselfconn.so:" : "", launch->library);
     why = loader_list(list, sizeof list, &run, preload);
-    judgement.by_bare_name = launch->is_installed && lists(list, "libnoselfconn.so", " => ");
+    judgement.by_bare_name = strstr(list, "\tlibnoselfconn.so => ") != NULL && launch->is_installed;
+    snprintf(by_path, sizeof by_path, "\t%s ", launch->library);
     line = strstr(list, "\tlibasan.so.");
     path = line != NULL ? strchr(line, '/') : NULL;
     if (path != NULL)
@@ -112,7 +103,7 @@ static void judge_by_loader(const struct launch *launch)
                  CANNOT_PRELOAD "its loader, %s, does not find a shared library:\n%s\n"
                                 "Install it; without it the program does not run.",
                  run.program, run.loader, list);
-    else if (judgement.by_bare_name || lists(list, launch->library, " "))
+    else if (judgement.by_bare_name || strstr(list, by_path) != NULL)
         conclude(0, "%s loads the library; what it starts is not checked", run.command);
     else
         conclude(EXIT_OWN_FAILURE,

@@ -6,7 +6,15 @@
 
 #include <limits.h>
 #include <stdbool.h>
-#include <stddef.h>
+#include <stdlib.h>
+
+/* Of --check alone; then as env(1): our own failure, not executable, not found. */
+enum { EXIT_CANNOT_TELL = 1, EXIT_OWN_FAILURE = 125, EXIT_NOT_EXECUTABLE, EXIT_NOT_FOUND };
+
+/* To standard error: "noselfconn: ", what happened and, on a line of its own, what to do. Control
+ * characters but for line ends and tabulators are shown as \xNN. */
+__attribute__((format(printf, 1, 2))) void say(const char *format, ...);
+#define fail(status, ...) (say(__VA_ARGS__), exit(status))
 
 struct launch {
     const char *library;    /* by its path */
@@ -24,8 +32,7 @@ struct judgement {
     char sanitizer[PATH_MAX]; /* what has to come before that, or "" */
 };
 
-/* Judges a command, as execvp(3) takes it, in this process's environment, which has the library in
- * LD_PRELOAD. */
+/* Judges a command of execvp(3). The environment has the library in LD_PRELOAD. */
 struct judgement *judge(const struct launch *launch, char *const *arguments);
 
 /* dry_run.c: asks the kernel what a command would run. A child execs it, traced, and is killed
@@ -41,15 +48,15 @@ struct dry_run {
     char loader[PATH_MAX];        /* empty: there is none */
     int bits;                     /* 32 or 64 */
     bool is_secure, is_go;        /* AT_SECURE (getauxval(3)): the loader ignores LD_PRELOAD */
-    char *preload, *library_path; /* LD_PRELOAD and LD_LIBRARY_PATH of the program, or NULL */
+    char *preload, *library_path; /* "LD_PRELOAD=...", "LD_LIBRARY_PATH=..." of it, or NULL */
 };
 
 /* Lets env(1) run on to what it execs. Takes a second at most. SIGCHLD has to be at its default. */
 void dry_run(struct dry_run *run, char *const *arguments);
 
-/* loader.c: has the loader of a program list what it would load with that LD_PRELOAD: as much as
+/* loader.c: has the loader of a program list what it would load with "LD_PRELOAD=...": as much as
  * fits, which begins with the preloaded libraries. Returns NULL, or why it is not asked. */
-const char *loader_list(char *list, size_t size, const struct dry_run *run, const char *preload);
+const char *loader_list(char *list, size_t size, struct dry_run *run, char *preload);
 
 /* runners.c: programs known by their names, for what they do with the programs that they start. */
 struct runner {
@@ -61,7 +68,7 @@ const struct runner *runner_find(const char *path); /* or NULL */
 bool runner_starts_others(const char *path);        /* which may be dynamic where it is static */
 
 /* environment.c */
-void set_variable(const char *name, const char *value);
+void set_variable(const char *name, const char *value); /* NULL leaves it as it is */
 /* Sets LD_PRELOAD: the library before what the caller's list holds, and before both the
  * AddressSanitizer runtimes: any other order ends the program. */
 void set_preload(const char *list, const char *library, const char *sanitizer);
@@ -69,8 +76,7 @@ void set_preload(const char *list, const char *library, const char *sanitizer);
 void have_tox_pass_preload(void);
 
 /* prove.c: connects to itself twice, without the library or tracer and with it: in a child, which
- * is this program with PROVE_OPTION. Says what came of it, and returns if the second was refused.
- */
+ * is this program with PROVE_OPTION. Says the outcome, and returns if the second was refused. */
 #define PROVE_OPTION "connect-to-itself"
 void prove(const struct launch *launch);
 int connect_to_itself(bool is_raw);

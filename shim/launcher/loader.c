@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-#define _GNU_SOURCE /* asprintf, pipe2 */
+#define _GNU_SOURCE /* pipe2 */
 #include "launcher.h"
 
 #include <fcntl.h>
 #include <spawn.h>
-#include <stdio.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -19,10 +18,10 @@ static bool only_root_may_write(const char *loader)
            (status.st_uid == 0 || status.st_uid == top.st_uid) && (status.st_mode & 022) == 0;
 }
 
-const char *loader_list(char *list, size_t size, const struct dry_run *run, const char *preload)
+const char *loader_list(char *list, size_t size, struct dry_run *run, char *preload)
 {
-    const char *const arguments[] = {run->loader, "--list", run->program, NULL};
-    char *environment[] = {NULL, NULL, NULL}, *end = list + size - 1;
+    char *arguments[] = {run->loader, (char *)"--list", run->program, NULL};
+    char *environment[] = {preload, run->library_path, NULL}, *end = list + size - 1;
     posix_spawn_file_actions_t actions;
     int ends[2], error;
     pid_t child;
@@ -30,23 +29,18 @@ const char *loader_list(char *list, size_t size, const struct dry_run *run, cons
 
     if (!only_root_may_write(run->loader))
         return "others than root may write its loader";
-    /* What decides where the loader looks for libraries. */
-    if (asprintf(&environment[0], "LD_PRELOAD=%s", preload) < 0 ||
-        (run->library_path != NULL &&
-         asprintf(&environment[1], "LD_LIBRARY_PATH=%s", run->library_path) < 0) ||
-        pipe2(ends, O_CLOEXEC) != 0)
+    if (pipe2(ends, O_CLOEXEC) != 0)
         return "no process can be started";
     posix_spawn_file_actions_init(&actions);
     posix_spawn_file_actions_adddup2(&actions, ends[1], STDOUT_FILENO);
     posix_spawn_file_actions_adddup2(&actions, ends[1], STDERR_FILENO);
-    error = posix_spawn(&child, run->loader, &actions, NULL, (char *const *)arguments, environment);
+    error = posix_spawn(&child, run->loader, &actions, NULL, arguments, environment);
     close(ends[1]);
     while (error == 0 && list < end && (got = read(ends[0], list, (size_t)(end - list))) > 0)
         list += got;
     *list = '\0';
     close(ends[0]);
-    if (error != 0)
-        return "no process can be started";
-    waitpid(child, NULL, 0);
-    return NULL;
+    if (error == 0)
+        waitpid(child, NULL, 0);
+    return error == 0 ? NULL : "no process can be started";
 }

@@ -4,14 +4,12 @@
 #define _GNU_SOURCE /* memrchr, strdupa */
 #include "../tracer/trace.h"
 #include "launcher.h"
-#include "say.h"
 
 #include <errno.h>
 #include <getopt.h>
 #include <libgen.h>
 #include <signal.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -139,16 +137,14 @@ int main(int argc, char **argv)
 {
     struct judgement *judgement;
     char **arguments, why[512];
-    const char *list = getenv("LD_PRELOAD") != NULL ? getenv("LD_PRELOAD") : "", *what_to_do;
+    const char *list = getenv("LD_PRELOAD"), *what_to_do;
     void (*child_signal)(int);
 
     read_options(argc, argv);
     arguments = argv + (argc > 0 ? optind : 0);
     if (!launch.is_traced) { /* the tracer keeps the settings for itself */
-        if (launch.mode != NULL)
-            set_variable("NOSELFCONN_MODE", launch.mode);
-        if (launch.log != NULL)
-            set_variable("NOSELFCONN_LOG", launch.log);
+        set_variable("NOSELFCONN_MODE", launch.mode);
+        set_variable("NOSELFCONN_LOG", launch.log);
         find_library();
         set_preload(list, launch.library, "");
     }

@@ -2,10 +2,10 @@
 #define _GNU_SOURCE
 #include "../tracer/trace.h"
 #include "launcher.h"
-#include "say.h"
 
 #include <errno.h>
 #include <netinet/in.h>
+#include <spawn.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -39,16 +39,14 @@ int connect_to_itself(bool is_raw)
 
 static int run_child(void)
 {
-    int status = -1;
-    pid_t child = fork();
+    char *const arguments[] = {(char *)"noselfconn", (char *)"--" PROVE_OPTION, NULL};
+    int status;
+    pid_t child;
 
-    if (child == 0) {
-        execl("/proc/self/exe", "noselfconn", "--" PROVE_OPTION, (char *)NULL);
-        _exit(CHILD_NOT_STARTED);
-    }
-    if (child > 0)
-        waitpid(child, &status, 0);
-    return WIFEXITED(status) ? WEXITSTATUS(status) : CHILD_NOT_STARTED;
+    if (posix_spawn(&child, "/proc/self/exe", NULL, NULL, arguments, environ) != 0 ||
+        waitpid(child, &status, 0) != child || !WIFEXITED(status))
+        return CHILD_NOT_STARTED;
+    return WEXITSTATUS(status);
 }
 
 void prove(const struct launch *launch)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "say.h"
+#include "launcher.h"
 
 #include <stdarg.h>
 #include <stdio.h>

@@ -2,7 +2,7 @@
 /* Notes and settles the calls that may connect. */
 #include "call.h"
 
-#include "../launcher/say.h"
+#include "../launcher/launcher.h"
 #include "../library/endpoint.h"
 #include "../library/guard.h"
 #include "../library/report.h"

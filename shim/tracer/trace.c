@@ -2,7 +2,7 @@
 /* Starts the tracer, and has the system calls of this process stop for it. */
 #include "trace.h"
 
-#include "../launcher/say.h"
+#include "../launcher/launcher.h"
 #include "../library/settings.h"
 #include "call.h"
 #include "peek.h"
