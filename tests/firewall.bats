@@ -211,6 +211,43 @@ with_own_files() { # COMMAND-LINE
     assert_equal "$(all_rules | sed 's/\[.*\]//')" "$before"
 }
 
+# On a D-Bus of its own. Its reload takes out every rule of iptables.
+# bats test_tags=root
+@test "beside firewalld; its reload keeps the rules by the manual's commands, off leaves its rules as before" {
+    local backend tools=/usr/local/lib/noselfconn-tests/usr
+    for backend in nftables iptables; do
+        new_host
+        # shellcheck disable=SC2016 # for the inner shell
+        PATH=$tools/bin:$PATH run -0 on here timeout 120 unshare --mount sh -ec '
+            mount -t tmpfs none /run
+            mkdir /run/dbus /run/config
+            echo "FirewallBackend=$1" >/run/config/firewalld.conf
+            dbus-daemon --session --address=unix:path=/run/dbus/system_bus_socket --fork --nopidfile
+            "$2/sbin/firewalld" --nofork --nopid --log-target console --default-config "$2/lib/firewalld" \
+                --system-config /run/config >/run/log 2>&1 &
+            until firewall-cmd --state; do sleep 0.2; done
+            iptables -P OUTPUT ACCEPT # makes an empty table where there is none
+            ip6tables -P OUTPUT ACCEPT
+            nft list ruleset >/run/before
+            "$3" on
+            "$3" off
+            nft list ruleset | diff /run/before -
+            "$3" on
+            firewall-cmd --reload
+            ! "$3" status
+            "$3" on
+            eval "$4"
+            firewall-cmd --reload
+            "$3" status' sh "$backend" "$tools" "$firewall" "$(sed -n '/^iptables -S/,/ ipv6$/p' "$firewall.8")" 3>&-
+        assert_line 'IPv4: off'
+        assert_line 'IPv6: off'
+        assert_equal "${lines[-2]} ${lines[-1]}" 'IPv4: on, refused: 0 IPv6: on, refused: 0'
+        set_source_ports 50000
+        assert_refused_by connect 127.0.0.1 50000
+        assert_refused_by connect ::1 50000
+    done
+}
+
 @test "beside nftables' own rules, which can accept everything before" {
     on here nft 'add table inet mine; add chain inet mine leaving { type filter hook output priority -10; }; add rule inet mine leaving oifname lo accept'
     on here "$firewall" on
