@@ -103,6 +103,9 @@ an_extension_of_php_connects_to_itself() { # MESSAGE-WHEN-REFUSED CODE
     set_source_ports 50000
     run -0 on here "$root/build/noselfconn" --trace php -r "$2"
     assert_equal "$(without_milliseconds)" "$refusal"
+    on here "$firewall" on
+    run -0 on here php -r "$2"
+    assert_equal "$(without_milliseconds)" "$refusal"
 }
 
 without_milliseconds() {
