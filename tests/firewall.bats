@@ -243,13 +243,13 @@ with_own_files() { # COMMAND-LINE
             nft list ruleset | diff /run/before -
             "$3" on
             firewall-cmd --reload
-            ! "$3" status
+            "$3" status || echo taken out
             "$3" on
             eval "$4"
             firewall-cmd --reload
             "$3" status' sh "$backend" "$tools" "$firewall" "$(sed -n '/^iptables -S/,/ ipv6$/p' "$firewall.8")" 3>&-
-        assert_line 'IPv4: off'
-        assert_line 'IPv6: off'
+        # With nftables: Debian 12's does, Debian 13's does not.
+        [ $backend = nftables ] || assert_line 'taken out'
         assert_equal "${lines[-2]} ${lines[-1]}" 'IPv4: on, refused: 0 IPv6: on, refused: 0'
         set_source_ports 50000
         assert_refused_by connect 127.0.0.1 50000
