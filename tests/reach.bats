@@ -103,6 +103,9 @@ EOF
         set_source_ports 50000
         run -0 on here "$root/build/noselfconn" --trace php -r "$code"
         assert_equal "$(without_milliseconds)" "$refusal"
+        on here "$firewall" on
+        run -0 on here php -r "$code"
+        assert_equal "$(without_milliseconds)" "$refusal"
     done 4<<'EOF'
 Failed to connect|$curl = curl_init("http://127.0.0.1:50000/"); curl_exec($curl); echo curl_error($curl);
 Connection refused|$socket = socket_create(AF_INET, SOCK_STREAM, SOL_TCP); socket_connect($socket, "127.0.0.1", 50000);
