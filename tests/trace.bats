@@ -987,19 +987,19 @@ for _ in range(int(sys.argv[1])):
 }
 
 # bats test_tags=shipped
-@test "a traced connect costs the tracer 11 system calls and at most 1,000 instructions" {
+@test "a traced connect costs the tracer 9 system calls and at most 600 instructions" {
     local few many
     watch_the_tracer 10 strace -o "$BATS_TEST_TMPDIR/few" -p
     watch_the_tracer 110 strace -o "$BATS_TEST_TMPDIR/many" -p
     few=$(grep -c '(' "$BATS_TEST_TMPDIR/few")
     many=$(grep -c '(' "$BATS_TEST_TMPDIR/many")
-    assert_equal $((many - few)) 1100
+    assert_equal $((many - few)) 900
     watch_the_tracer 10 steps
     few=$(tail -n 1 "$BATS_TEST_TMPDIR/watch")
     watch_the_tracer 110 steps
     many=$(tail -n 1 "$BATS_TEST_TMPDIR/watch")
     echo "instructions: $(((many - few) / 100))"
-    [ "$many" -gt "$few" ] && [ $((many - few)) -le 100000 ]
+    [ "$many" -gt "$few" ] && [ $((many - few)) -le 60000 ]
 }
 
 # The list of differences in noselfconn(1).

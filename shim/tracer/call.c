@@ -313,6 +313,12 @@ bool call_stops(pid_t id)
     struct thread *thread = get(id);
     int error;
 
+    /* Most calls end here: rung 5 of the ladder alone proves that guard() would let them be, by one
+     * system call instead of four. */
+    if (thread->socket >= 0 && !call_may_be_supervised && hears_somebody_else(thread->socket)) {
+        end_call(thread);
+        return false;
+    }
     memset(&info, 0,
            sizeof info); /* the kernel does not take it back otherwise, and does not fill it */
     if (syscall(SYS_ptrace, PTRACE_GET_SYSCALL_INFO, id, sizeof info, &info) <= 0)
