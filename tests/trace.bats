@@ -172,6 +172,9 @@ options use-vc timeout:1 attempts:1' >"$BATS_TEST_TMPDIR/resolv.conf"
     chmod +x "$BATS_TEST_TMPDIR/script"
     run -0 tracing "$BATS_TEST_TMPDIR/script" "$static" 127.0.0.1 50000
     assert_refused
+    echo "$static 127.0.0.1 50000" >"$BATS_TEST_TMPDIR/script" # no first line: the shell runs it
+    run -0 tracing "$BATS_TEST_TMPDIR/script"
+    assert_refused
     run -0 tracing sh -c '"$@"; "$@"' sh "$static" 127.0.0.1 50000
     assert_equal "$(grep -c 'connect: ECONNREFUSED' <<<"$output")" 2
     run -0 tracing python3 -c '
@@ -249,11 +252,6 @@ print(libc.syscall(317, 1, 1 | 8 | 16, ctypes.create_string_buffer(16)), ctypes.
     assert_output "$without" # the number of the error
     run -0 tracing sh -c umask
     refute_output "$without"
-}
-
-@test "in a sandbox that denies connect() to a tracer it says so" {
-    run -125 deny connect trace=1 "$launcher" --trace true
-    assert_line --index 0 'noselfconn: cannot trace: a seccomp filter denies connect() already'
 }
 
 # What a process can find out about itself, but for its number and the time.
@@ -691,6 +689,7 @@ memory_of() { # PROCESS
         [ ! -e "$BATS_TEST_TMPDIR/ran" ]
     done <<'END'
 strace -f -o /dev/null|process [0-9]+ traces this one already
+deny connect trace=1|a seccomp filter denies connect\(\) already
 deny ptrace fail|ptrace: Operation not permitted
 deny seccomp fail|seccomp: Operation not permitted
 deny pidfd_getfd fail|pidfd_getfd: Operation not permitted
@@ -742,14 +741,6 @@ END
     run -125 as_an_ordinary_user "$folder/noselfconn" --trace sudo true
     assert_output --partial 'Put noselfconn after it: sudo noselfconn'
     rm -rf "$folder"
-}
-
-@test "a text without a first line is run by the shell, traced" {
-    set_source_ports 50000
-    echo "$root/build/static/raw 127.0.0.1 50000" >"$BATS_TEST_TMPDIR/text"
-    chmod +x "$BATS_TEST_TMPDIR/text"
-    run -0 tracing "$BATS_TEST_TMPDIR/text"
-    assert_refused
 }
 
 # An instrumented tracer would say that it cannot write its counters.
