@@ -104,7 +104,7 @@ static enum answer is_tcp(int fd, bool was_pending)
  * A connection that is not established yet, and counters that the kernel does not fill (all are
  * there since Linux 4.19; gVisor has the state alone, and qemu-user not even that), prove nobody
  * else: a live self-connection is never handed out. */
-static bool hears_somebody_else(int fd)
+bool hears_somebody_else(int fd)
 {
 #define HAS(field) (length >= offsetof(struct tcp_info, field) + sizeof info.field)
     struct tcp_info info = {0};

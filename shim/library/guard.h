@@ -42,4 +42,8 @@ bool connection_began(ssize_t result, int error);
 struct verdict guard(ssize_t result, int error, int fd, const struct sockaddr *destination,
                      socklen_t length);
 
+/* Whether the connection of a TCP socket is none to itself, by the kernel's counters alone: then
+ * guard() leaves it alone. False where they do not tell. */
+bool hears_somebody_else(int fd);
+
 #endif

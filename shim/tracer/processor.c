@@ -1,25 +1,26 @@
 /* SPDX-License-Identifier: MIT */
-#include "processor.h"
+/* What differs between processors for a tracer: the numbers of the system calls, and the registers
+ * that hold a number and a result. */
+#include "tracer.h"
 
 #include <elf.h>
-#include <errno.h>
 #include <linux/audit.h>
 #include <linux/filter.h>
 #include <linux/net.h>
 #include <linux/seccomp.h>
-#include <stddef.h>
-#include <stdint.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
-#include <sys/syscall.h>
 #include <sys/uio.h>
-#include <unistd.h>
-
-#ifndef PTRACE_SET_SYSCALL_INFO
-#define PTRACE_SET_SYSCALL_INFO 0x4212 /* Linux 6.16 */
-#endif
 
 enum { NONE = -1, IO_URING_SETUP = 425, IO_URING_REGISTER = 427 }; /* on all of these processors */
+
+const struct signature signatures[TRACED_CALLS] = {
+    [TRACED_CONNECT] = {"connect", 1, NONE, 0, 3, SYS_CONNECT},
+    [TRACED_SENDTO] = {"sendto", 4, 3, MSG_FASTOPEN, 6, SYS_SENDTO},
+    [TRACED_SENDMSG] = {"sendmsg", NONE, 2, MSG_FASTOPEN, 3, SYS_SENDMSG},    /* a struct msghdr */
+    [TRACED_SENDMMSG] = {"sendmmsg", NONE, 3, MSG_FASTOPEN, 4, SYS_SENDMMSG}, /* several */
+    [TRACED_SECCOMP] = {"seccomp", NONE, 1, SECCOMP_FILTER_FLAG_NEW_LISTENER, 3, 0},
+};
 
 /* The numbers by enum traced_call; and where a call's number and its result are in the registers of
  * NT_PRSTATUS, counted in words of the program. */
@@ -120,35 +121,28 @@ static void load_argument(struct program *program, size_t number)
         0);
 }
 
-static void stop_if_flagged(struct program *program, int call, size_t argument, uint32_t flag,
-                            uint32_t stop)
+static void stop_call(struct program *program, int number, enum traced_call call, uint32_t stop)
 {
-    add(program, IF_EQUAL, (size_t)call, 0, 4);
-    load_argument(program, argument);
-    add(program, IF_SET, flag, 0, 1);
-    add(program, RETURN, stop, 0, 0);
-    add(program, RETURN, SECCOMP_RET_ALLOW, 0, 0);
-}
+    const struct signature *signature = &signatures[call];
+    const unsigned short start = program->length;
 
-/* Its flags are in the program's memory, where the filter cannot look. */
-static void stop_socketcall(struct program *program, int call, uint32_t stop)
-{
-    if (call == NONE)
-        return;
-    add(program, IF_EQUAL, (size_t)call, 0, 7);
-    load_argument(program, 0);
-    add(program, IF_EQUAL, SYS_CONNECT, 3, 0);
-    add(program, IF_EQUAL, SYS_SENDTO, 2, 0);
-    add(program, IF_EQUAL, SYS_SENDMSG, 1, 0);
-    add(program, IF_EQUAL, SYS_SENDMMSG, 0, 1);
+    add(program, IF_EQUAL, (size_t)number, 0, 0);
+    if (call == TRACED_SOCKETCALL) { /* the filter cannot look at its flags, which are in memory */
+        load_argument(program, 0);
+        for (int i = 0, left = TRACED_SOCKETCALL - 1; left >= 0; i++, left--)
+            add(program, IF_EQUAL, signatures[i].in_socketcall, left, left == 0);
+    } else if (signature->flag != 0) {
+        load_argument(program, (size_t)signature->flags);
+        add(program, IF_SET, signature->flag, 0, 1);
+    }
     add(program, RETURN, stop, 0, 0);
     add(program, RETURN, SECCOMP_RET_ALLOW, 0, 0);
+    program->code[start].jf = (uint8_t)(program->length - start - 1);
 }
 
 static void add_interface(struct program *program, const struct interface *interface, uint32_t stop)
 {
-    const int *calls = interface->calls;
-    unsigned short start = program->length;
+    const unsigned short start = program->length;
 
     add(program, IF_EQUAL, interface->architecture, 0, 0);
     add(program, LOAD, offsetof(struct seccomp_data, nr), 0, 0);
@@ -159,13 +153,9 @@ static void add_interface(struct program *program, const struct interface *inter
     add(program, IF_NOT_LESS, IO_URING_SETUP, 0, 2);
     add(program, IF_GREATER, IO_URING_REGISTER, 1, 0);
     add(program, RETURN, SECCOMP_RET_ERRNO | EPERM, 0, 0);
-    add(program, IF_EQUAL, (size_t)calls[TRACED_CONNECT], 0, 1);
-    add(program, RETURN, stop, 0, 0);
-    stop_if_flagged(program, calls[TRACED_SENDTO], 3, MSG_FASTOPEN, stop);
-    stop_if_flagged(program, calls[TRACED_SENDMSG], 2, MSG_FASTOPEN, stop);
-    stop_if_flagged(program, calls[TRACED_SENDMMSG], 3, MSG_FASTOPEN, stop);
-    stop_if_flagged(program, calls[TRACED_SECCOMP], 1, SECCOMP_FILTER_FLAG_NEW_LISTENER, stop);
-    stop_socketcall(program, calls[TRACED_SOCKETCALL], stop);
+    for (enum traced_call call = 0; call < TRACED_CALLS; call++)
+        if (interface->calls[call] != NONE)
+            stop_call(program, interface->calls[call], call, stop);
     add(program, RETURN, SECCOMP_RET_ALLOW, 0, 0);
     program->code[start].jf = (uint8_t)(program->length - start - 1);
 }
@@ -208,27 +198,28 @@ static uint64_t as_result(uint64_t *words, int error)
 }
 
 /* The result of a call; where `error` is 0 its number, NONE. */
-static void write_register(pid_t thread, const struct interface *interface, int error)
+static void write_register(pid_t thread, uint32_t architecture, int error)
 {
+    const struct interface *interface = find_interface(architecture);
+    const int place = error == 0 ? interface->number : interface->result;
     union {
         uint64_t wide[128];
         uint32_t narrow[256];
     } registers;
     struct iovec set = {&registers, sizeof registers};
-    const int place = error == 0 ? interface->number : interface->result;
 
-    if (syscall(SYS_ptrace, PTRACE_GETREGSET, thread, NT_PRSTATUS, &set) != 0)
-        return; /* the thread is gone */
-    if ((interface->architecture & __AUDIT_ARCH_64BIT) == 0)
+    if (place == NONE || syscall(SYS_ptrace, PTRACE_GETREGSET, thread, NT_PRSTATUS, &set) != 0)
+        return; /* or the thread is gone */
+    if ((architecture & __AUDIT_ARCH_64BIT) == 0)
         registers.narrow[place] = (uint32_t)(error == 0 ? NONE : -error);
     else
         registers.wide[place] = error == 0 ? (uint64_t)NONE : as_result(registers.wide, error);
     syscall(SYS_ptrace, PTRACE_SETREGSET, thread, NT_PRSTATUS, &set);
 }
 
-/* ARM has it outside of these registers. */
-static void write_number(pid_t thread, const struct interface *interface)
+void processor_skip_call(pid_t thread, uint32_t architecture)
 {
+    /* ARM has the number outside of those registers. */
 #ifdef __aarch64__
     int number = NONE;
     struct iovec set = {&number, sizeof number};
@@ -237,31 +228,10 @@ static void write_number(pid_t thread, const struct interface *interface)
     enum { SET_SYSCALL = 23 };             /* <asm/ptrace.h>, PTRACE_SET_SYSCALL */
     syscall(SYS_ptrace, SET_SYSCALL, thread, 0L, (long)NONE);
 #endif
-    if (interface->number != NONE)
-        write_register(thread, interface, 0);
+    write_register(thread, architecture, 0);
 }
 
-/* Since Linux 6.16 the kernel does the same for every processor. */
-static bool set_info(pid_t thread, struct ptrace_syscall_info info)
+void processor_fail_call(pid_t thread, uint32_t architecture, int error)
 {
-    return syscall(SYS_ptrace, PTRACE_SET_SYSCALL_INFO, thread, sizeof info, &info) == 0;
-}
-
-void processor_skip_call(pid_t thread, const struct ptrace_syscall_info *info)
-{
-    struct ptrace_syscall_info skipped = *info;
-
-    skipped.seccomp.nr = (uint64_t)NONE; /* where an entry has it, too */
-    if (!set_info(thread, skipped))
-        write_number(thread, find_interface(info->arch));
-}
-
-void processor_fail_call(pid_t thread, const struct ptrace_syscall_info *info, int error)
-{
-    struct ptrace_syscall_info failed = *info;
-
-    failed.exit.rval = -error;
-    failed.exit.is_error = 1;
-    if (!set_info(thread, failed))
-        write_register(thread, find_interface(info->arch), error);
+    write_register(thread, architecture, error);
 }

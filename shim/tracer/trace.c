@@ -4,23 +4,15 @@
 
 #include "../launcher/launcher.h"
 #include "../library/settings.h"
-#include "call.h"
-#include "peek.h"
-#include "processor.h"
 #include "tracer.h"
 
-#include <errno.h>
 #include <netinet/in.h>
 #include <signal.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/auxv.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
-#include <sys/syscall.h>
 #include <sys/wait.h>
-#include <unistd.h>
 
 /* By the system call: wait(2) without __WALL would see a child of fork(). This one ends without a
  * signal. */
@@ -59,16 +51,6 @@ static int start_tracer(int channel, int any_fd)
     return WEXITSTATUS(status);
 }
 
-/* It has to be told apart from what other filters say, and these say 0 or a small number. */
-static uint16_t random_cookie(void)
-{
-    uint16_t cookie;
-
-    memcpy(&cookie, (void *)getauxval(AT_RANDOM),
-           sizeof cookie); /* NOLINT(performance-no-int-to-ptr) */
-    return cookie | 0x8000;
-}
-
 /* Returns the errno of a connect() without a socket. */
 static int try_connect(void)
 {
@@ -77,21 +59,9 @@ static int try_connect(void)
     return syscall(SYS_connect, -1, &nowhere, sizeof nowhere) == -1 ? errno : 0;
 }
 
-/* Before anything is at stake: this call has to stop, and end as the tracer says. */
-static void rehearse(void)
-{
-    int error = try_connect();
-
-    if (error != ECONNREFUSED)
-        fail(EXIT_OWN_FAILURE,
-             "cannot trace: the tracer did not intercept a test call: %s\n"
-             "Without --trace it may still be protected.",
-             strerror(error));
-}
-
 static const char *explain(char *why, size_t size, const char *step, int error)
 {
-    const long tracer = peek_status(getpid(), "TracerPid:");
+    const long tracer = peek_status(getpid(), "\nTracerPid:");
 
     if (tracer != 0 && strcmp(step, "ptrace") == 0) {
         snprintf(why, size, "cannot trace: process %ld traces this one already", tracer);
@@ -120,7 +90,7 @@ const char *trace_begin(const char *mode, const char *log, char *why, size_t siz
     }
     settings_read(mode != NULL ? mode : getenv("NOSELFCONN_MODE"),
                   log != NULL ? log : getenv("NOSELFCONN_LOG"));
-    call_cookie = random_cookie();
+    call_cookie = (uint16_t)getpid() | 0x8000; /* other filters say 0 or a small number */
     if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, channel) != 0)
         return explain(why, size, "socketpair", errno);
     if ((error = start_tracer(channel[1], channel[0])) != 0)
@@ -128,19 +98,23 @@ const char *trace_begin(const char *mode, const char *log, char *why, size_t siz
     close(channel[1]); /* so that its end is seen; the other end lasts until exec */
     if (read(channel[0], &tracer, sizeof tracer) == sizeof tracer) {
         prctl(PR_SET_PTRACER, (unsigned long)tracer); /* fails where there is no Yama */
-        if (send(channel[0], "", 1, MSG_NOSIGNAL) != 1 ||
-            read(channel[0], &report, sizeof report) != sizeof report)
-            report = (struct report_of_start){"the tracer", ECHILD};
+        send(channel[0], "", 1, MSG_NOSIGNAL);
+        recv(channel[0], &report, sizeof report, 0);
         prctl(PR_SET_PTRACER, 0L);
     }
     if (report.step == NULL && processor_filter_calls(call_cookie) != 0) {
         report = (struct report_of_start){"seccomp", errno};
         kill(tracer, SIGKILL); /* one that could not attach ends by itself */
     }
-    if (report.step == NULL) {
-        rehearse();
-        return NULL;
+    if (report.step != NULL) {
+        waitpid(tracer, NULL, __WALL); /* where it is a child */
+        return explain(why, size, report.step, report.error);
     }
-    waitpid(tracer, NULL, __WALL); /* where it is a child */
-    return explain(why, size, report.step, report.error);
+    /* Before anything is at stake: this call has to stop, and end as the tracer says. */
+    if ((error = try_connect()) != ECONNREFUSED)
+        fail(EXIT_OWN_FAILURE,
+             "cannot trace: the tracer did not intercept a test call: %s\n"
+             "Without --trace it may still be protected.",
+             strerror(error));
+    return NULL;
 }

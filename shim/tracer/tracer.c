@@ -4,18 +4,11 @@
 #include "tracer.h"
 
 #include "../library/settings.h"
-#include "call.h"
-#include "peek.h"
 
-#include <errno.h>
 #include <fcntl.h>
-#include <linux/ptrace.h>
 #include <signal.h>
-#include <stdint.h>
 #include <sys/resource.h>
-#include <sys/syscall.h>
 #include <sys/wait.h>
-#include <unistd.h>
 
 enum { CLOSE_RANGE = 436 }; /* on every processor */
 
@@ -67,29 +60,22 @@ static void take_stop(pid_t thread, int status)
     ask(request, thread, 0, event == 0 && signal != IN_A_CALL ? (void *)(uintptr_t)signal : NULL);
 }
 
-/* For descriptors 0 to 2: something whose end nobody waits for. */
-static void park_fd(int fd)
-{
-    int nothing = open("/", O_PATH);
-
-    dup3(nothing, fd, O_CLOEXEC);
-    close(nothing);
-}
-
 /* Otherwise others could wait for a file to be closed that only the tracer still holds, or could
  * not unmount its folder; and signals to the terminal or the process group would reach it. */
 static void drop_inherited(int channel)
 {
     struct rlimit files;
     sigset_t all;
+    int nothing;
 
     sigfillset(&all);
     sigprocmask(SIG_SETMASK, &all, NULL);
     setsid();
     syscall(SYS_chdir, "/");
-    dup3(channel, 3, O_CLOEXEC);
+    dup2(channel, 3);
+    nothing = open("/", O_PATH); /* whose end nobody waits for */
     for (int fd = 0; fd <= 2; fd++)
-        park_fd(fd);
+        dup2(nothing, fd);
     if (syscall(CLOSE_RANGE, 4, ~0U, 0) != 0) { /* before Linux 5.9 */
         getrlimit(RLIMIT_NOFILE, &files);
         for (rlim_t fd = 4; fd < files.rlim_cur; fd++)
@@ -118,16 +104,15 @@ static struct report_of_start attach(pid_t process, int any_fd)
                                   PTRACE_O_TRACECLONE | PTRACE_O_TRACEFORK | PTRACE_O_TRACEVFORK |
                                   PTRACE_O_TRACEEXEC | PTRACE_O_TRACEEXIT;
     enum mode mode = MODE_ENFORCE;
-    struct holder holder = {.thread = 0};
     int fd;
 
     if (!peek_memory(process, (uintptr_t)&settings.mode, &mode, sizeof mode))
         return (struct report_of_start){"process_vm_readv", errno};
-    fd = peek_descriptor(&holder, process, any_fd);
+    fd = peek_descriptor(process, any_fd);
     if (fd < 0)
         return (struct report_of_start){"pidfd_getfd", errno};
     close(fd);
-    holder_close(&holder);
+    peek_forget(process);
     if (ask(PTRACE_SEIZE, process, 0, (void *)options) != 0)
         return (struct report_of_start){"ptrace", errno};
     return (struct report_of_start){NULL, 0};

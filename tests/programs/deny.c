@@ -44,7 +44,6 @@ static const struct denied calls[] = {
     {"write-3", SYS_write, 0, 3, ENOBUFS},            /* what the tracer reports */
     {"mptcp", SYS_socket, 2, 262, EPROTONOSUPPORT},   /* IPPROTO_MPTCP, Linux 5.6 */
     {"get-syscall-info", SYS_ptrace, 0, 0x420e, EIO}, /* PTRACE_GET_SYSCALL_INFO, 5.3 */
-    {"set-syscall-info", SYS_ptrace, 0, 0x4212, EIO}, /* PTRACE_SET_SYSCALL_INFO, Linux 6.16 */
     {"pidfd-thread", 434, 1, O_EXCL, EINVAL},         /* pidfd_open(), PIDFD_THREAD, 6.9 */
 };
 
