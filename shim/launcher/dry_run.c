@@ -20,12 +20,14 @@ __attribute__((noreturn)) static void run_child(char *const *arguments, const si
                                                 pid_t parent)
 {
     int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+    sigset_t own = *mask;
 
+    sigdelset(&own, SIGTRAP);         /* by which it stops at exec */
     prctl(PR_SET_PDEATHSIG, SIGKILL); /* until PTRACE_O_EXITKILL holds */
     for (int fd = 0; fd <= 2; fd++)
         dup2(null, fd);
     if (null < 0 || setsid() < 0 || getppid() != parent || ptrace(PTRACE_TRACEME, 0, 0L, 0L) != 0 ||
-        sigprocmask(SIG_SETMASK, mask, NULL) != 0)
+        sigprocmask(SIG_SETMASK, &own, NULL) != 0)
         _exit(UCHAR_MAX); /* which no errno is */
     execvp(arguments[0], arguments);
     _exit(errno);
