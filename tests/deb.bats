@@ -98,7 +98,6 @@ on_debian_host() { # COMMAND...
     assert_line ./usr/lib/systemd/system/noselfconn-firewall.service
     assert_line ./usr/share/man/man7/libnoselfconn.7.gz
     assert_line ./usr/share/bash-completion/completions/noselfconn
-    assert_line ./usr/share/zsh/vendor-completions/_noselfconn
 }
 
 # In a Debian without iptables, nftables and systemd these pages are missing; nothing else may be.
