@@ -13,7 +13,6 @@ SBINDIR = $(PREFIX)/sbin
 UNITDIR = $(PREFIX)/lib/systemd/system
 MANDIR = $(PREFIX)/share/man
 BASHDIR = $(PREFIX)/share/bash-completion/completions
-ZSHDIR = $(PREFIX)/share/zsh/site-functions
 # So that the loader finds the library by its bare name; only root can, and only root needs to.
 LDCONFIG = $(AS_ROOT) ldconfig
 AS_ROOT = test "$$(id -u)" -ne 0 ||
@@ -35,7 +34,10 @@ LIBRARY_CFLAGS = $(COMMON_CFLAGS) -fPIC -fvisibility=hidden -fexceptions -fno-st
 	-Wl,-z,now -Wl,-z,noseparate-code -Wl,--hash-style=gnu -U_TIME_BITS -U_FILE_OFFSET_BITS
 LIBRARY_SOURCES := $(wildcard shim/library/*.c)
 HARDENING =
-LAUNCHER_CFLAGS = $(COMMON_CFLAGS) $(HARDENING) -DVERSION='"$(VERSION)"' \
+# SANITIZE=1: the launcher, its tracer and the test programs under AddressSanitizer and
+# UndefinedBehaviorSanitizer. The library is loaded into programs without their runtimes.
+SANITIZERS = $(if $(SANITIZE),-g -O1 -fsanitize=address -fsanitize=undefined -fno-sanitize-recover=undefined)
+LAUNCHER_CFLAGS = $(COMMON_CFLAGS) $(HARDENING) $(SANITIZERS) -DVERSION='"$(VERSION)"' \
 	-DINSTALLED_LIBRARY='"$(LIBDIR)/libnoselfconn.so"'
 # With all of the library that decides: what it learns, the tracer knows.
 LAUNCHER_SOURCES := $(wildcard shim/launcher/*.c shim/tracer/*.c) \
@@ -61,8 +63,7 @@ demo: all ## watch telnet connect to itself, and be refused instead
 PUT = put() { mkdir -p "$$(dirname "$$3")" && cp "$$2" "$$3.new" && chmod "$$1" "$$3.new" && mv -f "$$3.new" "$$3"; }; put
 DOCUMENTED = $(MANDIR)/man1/noselfconn.1 $(MANDIR)/man1/noselfconn-audit.1 \
 	$(MANDIR)/man7/libnoselfconn.7 $(MANDIR)/man8/noselfconn-firewall.8 \
-	$(BASHDIR)/noselfconn $(BASHDIR)/noselfconn-audit $(BASHDIR)/noselfconn-firewall \
-	$(ZSHDIR)/_noselfconn
+	$(BASHDIR)/noselfconn $(BASHDIR)/noselfconn-audit $(BASHDIR)/noselfconn-firewall
 INSTALLED = $(LIBDIR)/libnoselfconn.so $(BINDIR)/noselfconn $(BINDIR)/noselfconn-audit \
 	$(SBINDIR)/noselfconn-firewall $(UNITDIR)/noselfconn-firewall.service $(DOCUMENTED)
 
@@ -75,7 +76,7 @@ WITH_BUILD = @if $(QUIETLY) --question $(1:%=$(BUILD)/%) $(3); then $(QUIETLY) $
 
 .PHONY: copy-all copy-library
 .PHONY: install
-install: ## install it: PREFIX, LIBDIR, BINDIR, SBINDIR, UNITDIR, MANDIR, BASHDIR, ZSHDIR, DESTDIR
+install: ## install it: PREFIX, LIBDIR, BINDIR, SBINDIR, UNITDIR, MANDIR, BASHDIR, DESTDIR
 	$(call WITH_BUILD,libnoselfconn.so noselfconn,copy-all,&& grep -qF '$(LIBDIR)/libnoselfconn.so' $(BUILD)/noselfconn)
 copy-all: copy-library
 	@$(PUT) 755 $(BUILD)/noselfconn $(DESTDIR)$(BINDIR)/noselfconn
@@ -90,7 +91,6 @@ copy-all: copy-library
 	@$(PUT) 644 scripts/completion/noselfconn.bash $(DESTDIR)$(BASHDIR)/noselfconn
 	@$(PUT) 644 scripts/completion/noselfconn.bash $(DESTDIR)$(BASHDIR)/noselfconn-audit
 	@$(PUT) 644 scripts/completion/noselfconn.bash $(DESTDIR)$(BASHDIR)/noselfconn-firewall
-	@$(PUT) 644 scripts/completion/_noselfconn $(DESTDIR)$(ZSHDIR)/_noselfconn
 
 .PHONY: install-library
 install-library: ## install the library alone, of another word size, say

@@ -63,11 +63,14 @@ $copy/build/noselfconn"
     assert_output "noselfconn-audit $version"
     run -0 "$copy/scripts/noselfconn-firewall" --version
     assert_output "noselfconn-firewall $version"
-    run grep -rhF "$version" "$root/shim" "$root/scripts" "$root/Makefile"
-    assert_equal "$(sort -u <<<"$output")" "    echo $version # the Makefile's (build.bats)
-* Sat Nov 21 2026 libnoselfconn authors <libnoselfconn@noselfconn.invalid> - $version-1
+    run grep -rhoE "(VERSION = |Version: +|\.It |> - )$version|echo $version|say 'noselfconn-audit $version'" \
+        "$root/shim" "$root/scripts" "$root/Makefile"
+    assert_equal "$(LC_ALL=C sort <<<"$output")" ".It $version
+> - $version
 VERSION = $version
-Version:        $version"
+Version:        $version
+echo $version
+say 'noselfconn-audit $version'"
 }
 
 @test "a C compiler and make are enough" {
@@ -100,7 +103,6 @@ Version:        $version"
 644 usr/share/man/man1/noselfconn.1
 644 usr/share/man/man7/libnoselfconn.7
 644 usr/share/man/man8/noselfconn-firewall.8
-644 usr/share/zsh/site-functions/_noselfconn
 755 usr/bin/noselfconn
 755 usr/bin/noselfconn-audit
 755 usr/sbin/noselfconn-firewall'
@@ -187,6 +189,44 @@ fake_ldconfig() {
     PATH=$BATS_TEST_TMPDIR:$PATH run -0 make -C "$copy" --silent uninstall PREFIX="$prefix" LIBDIR="$prefix/lib" LDCONFIG=: AS_ROOT='true ||'
     run find "$BATS_TEST_TMPDIR" -name libnoselfconn.so -not -path "$copy/*"
     assert_output "$BATS_TEST_TMPDIR/other/libnoselfconn.so"
+}
+
+loader_configuration() {
+    find /etc/ld.so.* -type f -exec grep -c '' {} +
+    ldconfig -p | grep libnoselfconn || :
+}
+
+# In a mount namespace with a copy of /etc, so that the host keeps its own.
+# bats test_tags=root
+@test "install runs ldconfig, and uninstall removes its lines alone from /etc/ld.so.preload" {
+    local before
+    before=$(loader_configuration)
+    mkdir "$BATS_TEST_TMPDIR/etc"
+    make --silent -C "$copy" build/libnoselfconn.so
+    # shellcheck disable=SC2016 # for the inner shell
+    run -0 unshare --mount bash -e -c '
+        copy=$1 folder=$2 prefix=$2/prefix
+        cp -a /etc/. "$folder/etc"
+        mount --bind "$folder/etc" /etc
+        [ ! -d /var/cache/ldconfig ] || mount -t tmpfs none /var/cache/ldconfig
+        install="PREFIX=$prefix LIBDIR=$prefix/lib"
+        echo "$prefix/lib" >/etc/ld.so.conf.d/test.conf
+        make --silent -C "$copy" install-library $install
+        LD_PRELOAD=libnoselfconn.so grep -q "$prefix/lib/libnoselfconn.so" /proc/self/maps
+        for line in libnoselfconn.so "$prefix/lib/libnoselfconn.so"; do
+            make --silent -C "$copy" install-library $install
+            printf "%s\n" libm.so.6 "$line" "# libnoselfconn.so" >/etc/ld.so.preload
+            make --silent -C "$copy" install-library $install DESTDIR="$folder/stage"
+            make --silent -C "$copy" uninstall $install DESTDIR="$folder/stage"
+            grep -qxF "$line" /etc/ld.so.preload
+            make --silent -C "$copy" uninstall $install
+            cat /etc/ld.so.preload
+            [ -z "$(find "$prefix" -type f)" ]
+            ! ldconfig -p | grep -q "$prefix"
+        done' bash "$copy" "$BATS_TEST_TMPDIR"
+    refute_output --partial 'cannot be preloaded'
+    assert_equal "$(grep -v '^rm ' <<<"$output")" $'libm.so.6\n# libnoselfconn.so\nlibm.so.6\n# libnoselfconn.so'
+    assert_equal "$(loader_configuration)" "$before"
 }
 
 @test "make dist fails without git, and leaves no archive" {

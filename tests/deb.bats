@@ -65,8 +65,10 @@ on_debian_host() { # COMMAND...
 @test "the library is for several architectures side by side, and the README is there" {
     run -0 dpkg-deb --field "$root/build/${packages[0]}" Multi-Arch
     assert_output same
+    # The newest version of libc's symbols that the launcher needs.
+    libc=$(in_debian cat /usr/bin/noselfconn | grep -aoE 'GLIBC_2\.[0-9.]+' | sort -Vu | tail -n 1)
     run -0 dpkg-deb --field "$root/build/${packages[1]}" Depends
-    assert_output --regexp "^libnoselfconn \\(= $version\\), libc6 \\(>= 2\\.[0-9]+\\)$"
+    assert_output "libnoselfconn (= $version), libc6 (>= ${libc#GLIBC_})"
     run -0 in_debian zcat /usr/share/doc/noselfconn/README.md.gz
     assert_line '# libnoselfconn'
 }
@@ -96,19 +98,24 @@ on_debian_host() { # COMMAND...
     assert_line ./usr/lib/systemd/system/noselfconn-firewall.service
     assert_line ./usr/share/man/man7/libnoselfconn.7.gz
     assert_line ./usr/share/bash-completion/completions/noselfconn
-    assert_line ./usr/share/zsh/vendor-completions/_noselfconn
 }
 
-@test "its manual pages are clean, and so are their references" {
+# In a Debian without iptables, nftables and systemd these pages are missing; nothing else may be.
+lint_page() { # PAGE
+    in_debian mandoc -T lint "$1" |
+        grep -vE 'referenced manual not found: Xr (iptables(-[a-z]*)?|nft|systemctl|nsenter|firewall-cmd|strace|gdb) [18]$' || :
+}
+
+@test "the manual pages pass mandoc's lint, and refer to pages that exist" {
     local page
     in_debian makewhatis /usr/share/man
     for page in man1/noselfconn.1 man1/noselfconn-audit.1 man8/noselfconn-firewall.8 man7/libnoselfconn.7; do
-        run -0 in_debian mandoc -T lint /usr/share/man/$page.gz
+        run -0 lint_page /usr/share/man/$page.gz
         assert_output ''
     done
     # The control.
     sed 's/^\.Xr connect 2/.Xr connect 9/' "$root/scripts/man/noselfconn.1" >"$debian/root/broken.1"
-    run in_debian mandoc -T lint /root/broken.1
+    run lint_page /root/broken.1
     assert_output --partial 'referenced manual not found: Xr connect 9'
     rm "$debian/usr/share/man/mandoc.db"
 }
@@ -133,7 +140,7 @@ print("gave up", flush=True)'
     run -1 on here env PATH="$root/scripts:$PATH" noselfconn-audit
     assert_line --regexp '^  127\.0\.0\.1:50000 ESTABLISHED \(python3, pid [0-9]+\)$'
     run -1 on_debian_host noselfconn-audit 50000
-    assert_line 'port 50000: can self-connect: 1 attempt in 10'
+    assert_line 'port 50000: can self-connect: about 1 attempt in 10'
 
     new_host
     set_source_ports 50000

@@ -47,3 +47,15 @@ demo=${BATS_TEST_DIRNAME%/*}/scripts/demo
     run -1 --separate-stderr env PATH="$BATS_TEST_TMPDIR" "$demo"
     assert_equal "$stderr" $'demo: telnet is missing\nInstall the package telnet: tests/install-test-tools demo'
 }
+
+# By SIGINT, as from a terminal, once it has begun.
+@test "an interrupted demo leaves no client and no file behind" {
+    local folder=$BATS_TEST_TMPDIR/tmp
+    mkdir "$folder"
+    TMPDIR=$folder background demo on here timeout --signal INT --kill-after 20 3 "$demo"
+    wait "$!" || :
+    run on here ss -Htan state established
+    assert_output ''
+    run find "$folder" -mindepth 1
+    assert_output ''
+}

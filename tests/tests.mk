@@ -177,7 +177,7 @@ architecture-%:
 
 $(BUILD)/tests/%: tests/programs/%.c tests/programs/common.h Makefile
 	@mkdir -p $(@D)
-	$(CC) -D_GNU_SOURCE $(TEST_CFLAGS) $(LDFLAGS) -o $@ $< $(LDLIBS)
+	$(CC) -D_GNU_SOURCE $(TEST_CFLAGS) $(SANITIZERS) $(LDFLAGS) -o $@ $< $(LDLIBS)
 
 $(BUILD)/tests/uring: LDLIBS = -luring
 $(BUILD)/tests/own-connect: LDLIBS = -rdynamic

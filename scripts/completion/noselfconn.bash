@@ -39,7 +39,7 @@ _noselfconn() {
 _noselfconn_audit() {
     local current=${COMP_WORDS[COMP_CWORD]} ports=
     if [[ $current == -* ]]; then
-        ports='--free --help --json --openmetrics --processes --sockets --version -h'
+        ports='--free --help --openmetrics --processes --sockets --version -h'
     else
         ports=$(noselfconn-audit 2>/dev/null | sed -n 's/^  .*:\([0-9]*\) (.*/\1/p' | sort -u)
     fi
