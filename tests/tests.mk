@@ -8,7 +8,7 @@ TEST_OBJECTS := $(patsubst tests/objects/%.c,$(BUILD)/tests/%.so,$(wildcard test
 STATIC_PROGRAMS = $(addprefix build/static/,attempts connect contract elsewhere fastopen quick raw \
 	signals threads untouched waiting)
 SCRIPTS = scripts/noselfconn scripts/noselfconn-audit scripts/noselfconn-firewall scripts/install-test-tools \
-	scripts/forget-preload scripts/make-deb tests/soak tests/count tests/fresh tests/proofs/prove tests/kernels/boot tests/kernels/guest .ci/run
+	scripts/forget-preload scripts/make-deb tests/soak tests/count tests/fresh tests/cbmc tests/proofs/prove tests/kernels/boot tests/kernels/guest .ci/run
 # Most tests wait more than they compute. In place (tests/setup_suite.bash) they share the machine's ports.
 JOBS = $$($(OWN_HOST) true 2>/dev/null && command -v parallel >/dev/null && echo $$(($$(nproc) * 2)) || echo 1)
 OWN_HOST = unshare --net $(if $(filter 0,$(shell id -u)),,--user --map-root-user)
@@ -129,7 +129,7 @@ fuzz-endpoint:
 .PHONY: prove
 prove: ## prove what the library decides, for every answer of the kernel, and break each proof
 	scripts/install-test-tools --check prove
-	tests/proofs/prove
+	tests/cbmc tests/proofs/prove
 
 .PHONY: mutants
 mutants: all ## list the small changes to FILE that TESTS=names do not notice; SAMPLE=number
