@@ -8,7 +8,7 @@ TEST_OBJECTS := $(patsubst tests/objects/%.c,$(BUILD)/tests/%.so,$(wildcard test
 STATIC_PROGRAMS = $(addprefix build/static/,attempts connect contract elsewhere fastopen quick raw \
 	signals threads untouched waiting)
 SCRIPTS = scripts/noselfconn scripts/noselfconn-audit scripts/noselfconn-firewall tests/install-test-tools \
-	scripts/packaging/forget-preload scripts/packaging/make-deb tests/soak tests/count tests/fresh tests/proofs/prove tests/kernels/boot tests/kernels/guest .ci/run
+	scripts/packaging/forget-preload scripts/packaging/make-deb tests/soak tests/count tests/fresh tests/cbmc tests/proofs/prove tests/kernels/boot tests/kernels/guest .ci/run
 # Most tests wait more than they compute. In place (tests/setup_suite.bash) they share the machine's ports.
 JOBS = $$($(OWN_HOST) true 2>/dev/null && command -v parallel >/dev/null && echo $$(($$(nproc) * 2)) || echo 1)
 OWN_HOST = unshare --net $(if $(filter 0,$(shell id -u)),,--user --map-root-user)

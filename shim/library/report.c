@@ -255,8 +255,8 @@ enum { APPEND = O_WRONLY | O_APPEND | O_CLOEXEC | O_NOCTTY | O_NONBLOCK | O_LARG
 
 static bool same_file(const struct file_identity *a, const struct file_identity *b)
 {
-    return b->mode != 0 && ((a->mode ^ b->mode) & S_IFMT) == 0 && a->device == b->device &&
-           a->inode == b->inode && a->generation == b->generation;
+    return a->mode != 0 && b->mode != 0 && ((a->mode ^ b->mode) & S_IFMT) == 0 &&
+           a->device == b->device && a->inode == b->inode && a->generation == b->generation;
 }
 
 /* A duplicate of standard error, if that is still the file that it was at load: a program that was

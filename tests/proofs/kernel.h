@@ -4,8 +4,10 @@
 #ifndef NOSELFCONN_SYSTEM_CALL_H
 #define NOSELFCONN_SYSTEM_CALL_H
 
+#include <stdbool.h>
 #include <sys/syscall.h>
 
+long nondet_long(void);
 long system_call(long number, void *a, void *b, void *c, void *d, void *e, void *f);
 #define SYSTEM_CALL(number, ...) SYSTEM_CALL_OF_SIX(number, __VA_ARGS__, 0, 0, 0, 0, 0, 0)
 #define SYSTEM_CALL_OF_SIX(number, a, b, c, d, e, f, ...)                                          \
@@ -13,7 +15,7 @@ long system_call(long number, void *a, void *b, void *c, void *d, void *e, void 
                 (void *)(long)(d), (void *)(long)(e), (void *)(long)(f))
 #define NUMBER(argument) ((int)(long)(argument)) /* the checker extends an int by zeros */
 
-/* The sentence is what tests/proofs/prove prints. */
-#define PROVE(condition, sentence) __CPROVER_assert(condition, sentence)
+#define ASSUME(condition) __CPROVER_assume(condition)
+#define PROVE(condition, sentence) __CPROVER_assert(condition, sentence) /* which prove prints */
 
 #endif
