@@ -114,7 +114,7 @@ coverage: ## run the tests on an instrumented library: which lines and branches 
 .PHONY: prove
 prove: ## prove what the library decides, for every answer of the kernel, and break each proof
 	tests/install-test-tools --check prove
-	tests/proofs/prove
+	tests/cbmc tests/proofs/prove
 
 .PHONY: mutants
 mutants: all ## list the small changes to FILE that TESTS=names do not notice; SAMPLE=number
