@@ -131,12 +131,20 @@ static bool unpack_socketcall(pid_t thread, struct arguments *arguments)
 
 enum { GOES_ON = -1, STOPS_AGAIN = 0 }; /* or the error with which it has to fail */
 
-/* EFAULT is the program's own mistake, of which the kernel tells it. */
-static int cannot_look(void)
+/* A call that could not be looked at fails, with the error that the kernel would have found first.
+ */
+static int cannot_look(pid_t thread, int fd)
 {
-    if (errno == EFAULT || settings.mode == MODE_OBSERVE)
+    int type, socket;
+    socklen_t size = sizeof type;
+
+    if (settings.mode == MODE_OBSERVE)
         return GOES_ON;
-    return errno == EBADF ? EBADF : ECONNREFUSED;
+    if (errno == EFAULT && (socket = peek_descriptor(thread, fd)) >= 0) {
+        errno = getsockopt(socket, SOL_SOCKET, SO_TYPE, &type, &size) == 0 ? EFAULT : errno;
+        close(socket);
+    }
+    return errno == EFAULT || errno == EBADF || errno == ENOTSOCK ? errno : ECONNREFUSED;
 }
 
 /* Decides about a call of ours. The order is the kernel's: without a descriptor it is EBADF. */
@@ -149,7 +157,7 @@ static int look(struct thread *thread, struct arguments *arguments)
     uint32_t length; /* as the program says */
 
     if (arguments->call == TRACED_SOCKETCALL && !unpack_socketcall(thread->id, arguments))
-        return cannot_look();
+        return errno == EFAULT ? EFAULT : cannot_look(thread->id, -1);
     if (arguments->call >= TRACED_SOCKETCALL)
         return GOES_ON;
     signature = &signatures[arguments->call];
@@ -161,7 +169,7 @@ static int look(struct thread *thread, struct arguments *arguments)
         length = (uint32_t)values[signature->destination + 1];
     } else if (!read_words(thread->id, values[1], arguments->word, 1, &address) ||
                !peek_memory(thread->id, values[1] + arguments->word, &length, sizeof length)) {
-        return cannot_look();
+        return cannot_look(thread->id, (int)values[0]);
     }
     /* No kernel takes these for an IP address (inet_stream_connect, move_addr_to_kernel). */
     if (address == 0 || length < sizeof(struct sockaddr_in) ||
@@ -170,14 +178,14 @@ static int look(struct thread *thread, struct arguments *arguments)
     if (length > sizeof thread->destination)
         length = sizeof thread->destination;
     if (!peek_memory(thread->id, address, &thread->destination, length))
-        return cannot_look();
+        return cannot_look(thread->id, (int)values[0]);
     if (!endpoint_read(&endpoint, (struct sockaddr *)&thread->destination, length))
         return GOES_ON;
     thread->call = signature->name;
     thread->fd = (int)values[0];
     thread->length = length;
     thread->socket = peek_descriptor(thread->id, thread->fd);
-    return thread->socket < 0 ? cannot_look() : STOPS_AGAIN;
+    return thread->socket < 0 ? cannot_look(thread->id, thread->fd) : STOPS_AGAIN;
 }
 
 /* Decides about a call that is about to begin. A stop by another filter keeps its meaning: without
