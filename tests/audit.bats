@@ -62,7 +62,7 @@ listening on an ephemeral port, at risk while the server is down: 0'
     for address in 127.18.52.86 2001:db8:10:203:a0:0:b0c:d0e 2001:db8:0:1:: ::ffff:127.18.52.87; do
         case $address in ::ffff:*) ;; *:*) own_address $address ;; esac
         case $address in *:*) family=socket.AF_INET6 ;; *) family=socket.AF_INET ;; esac
-        python "server-$address" "server = socket.create_server(('$address', 40000), family=$family)"
+        python "server-$address" "server = socket.socket($family); server.bind(('$address', 40000)); server.listen()"
     done
     run -1 on here "$audit"
     for address in 127.18.52.86 127.18.52.87 '[2001:db8:10:203:a0:0:b0c:d0e]' '[2001:db8:0:1::]'; do

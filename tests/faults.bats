@@ -70,11 +70,12 @@ protocol=1 type=2 counters=3 both_looks=3..4 error=6 timeout=7
 
 @test "the kernel cannot be made to refuse it: the call fails at once" {
     local how
-    for how in "getsockopt EPERM $timeout" 'setsockopt EPERM 1' 'connect EADDRNOTAVAIL 3' 'connect EINTR 3'; do
+    for how in "getsockopt EPERM $timeout connect" 'setsockopt EPERM 1 connect' \
+        'connect EADDRNOTAVAIL 3 connect --nonblock' 'connect EINTR 3 connect --nonblock'; do
         new_host
         set_source_ports 50000
-        # shellcheck disable=SC2086 # three words
-        run failing $how connect --nonblock 127.0.0.1 50000
+        # shellcheck disable=SC2086 # several words
+        run failing $how 127.0.0.1 50000
         assert_line --index 0 'connect: ECONNREFUSED'
         assert_refused
     done

@@ -130,19 +130,19 @@ for option in options:
     level, name, value = option.split(",")
     client.setsockopt(int(level), int(name), bytes.fromhex(value))
 print(errno.errorcode.get(client.connect_ex((address, 50000)), "connected"))' options
-    set_source_ports 50000
     for options in '127.0.0.1 0,4,01010100' '::1 41,54,0000010400000000' '::1 41,59,0000010400000000' \
         '::1 41,54,00011e0c000000000000000000000000 41,59,0000010400000000'; do
-        on here "$firewall" off
+        new_host
+        set_source_ports 50000
         # shellcheck disable=SC2086 # several words
         run -0 on here python3 -c "$client" $options
         assert_output connected
+        new_host # where nothing is in TIME-WAIT
+        set_source_ports 50000
         on here "$firewall" on
         # shellcheck disable=SC2086 # several words
         run -0 on here python3 -c "$client" $options
         assert_output ECONNREFUSED
-        new_host
-        set_source_ports 50000
     done
 }
 
@@ -247,7 +247,7 @@ with_own_files() { # COMMAND-LINE
             "$3" on
             eval "$4"
             firewall-cmd --reload
-            "$3" status' sh "$backend" "$tools" "$firewall" "$(sed -n '/^iptables -S/,/ ipv6$/p' "$firewall.8")" 3>&-
+            "$3" status' sh "$backend" "$tools" "$firewall" "$(sed -n '/^iptables -S/,/ ipv6$/p' "$root/scripts/man/noselfconn-firewall.8")" 3>&-
         # With nftables: Debian 12's does, Debian 13's does not.
         [ $backend = nftables ] || assert_line 'taken out'
         assert_equal "${lines[-2]} ${lines[-1]}" 'IPv4: on, refused: 0 IPv6: on, refused: 0'

@@ -243,17 +243,22 @@ print(os.read(master, 1000).decode())'
 # As in a container, or under a supervisor: the pipe belongs to root, the program is a user's.
 # bats test_tags=root
 @test "standard error can be a pipe of another user" {
-    local pipe=$BATS_TEST_TMPDIR/pipe
+    local folder pipe
+    folder=$(mktemp -d)
+    pipe=$folder/pipe
     mkfifo -m 600 "$pipe"
-    chmod 755 "$BATS_TEST_TMPDIR"
+    cp "$library" "$(command -v connect)" "$folder" # the user may not look into root's checkout
+    chmod 755 "$folder"
     cat "$pipe" >"$BATS_TEST_TMPDIR/heard" &
     local reader=$!
     exec {writer}>"$pipe"
-    NOSELFCONN_LOG=stderr run -0 protected setpriv --reuid nobody --regid nogroup --clear-groups \
-        bash -c "! (true >/proc/self/fd/$writer) 2>/dev/null && exec connect 127.0.0.1 50000 2>&$writer"
+    NOSELFCONN_LOG=stderr library=$folder/libnoselfconn.so run -0 protected \
+        setpriv --reuid nobody --regid nogroup --clear-groups \
+        bash -c "! (true >/proc/self/fd/$writer) 2>/dev/null && exec $folder/connect 127.0.0.1 50000 2>&$writer"
     assert_refused
     exec {writer}>&-
     wait $reader
+    rm -r "$folder"
     run cat "$BATS_TEST_TMPDIR/heard"
     assert_output --partial action=refused
 }
