@@ -126,13 +126,13 @@ listening on an ephemeral port, at risk while the server is down: 0'
 40000-40009 40003-40005 40002 can self-connect: about 1 attempt in 4.9
 40000-40009 40003-40005 40003 cannot self-connect: it is reserved
 40000-40009 40003-40005 40005 cannot self-connect: it is reserved
-40000-40009 40003-40005 40009 can self-connect: about 1 attempt in 5.0 of clients that bind() to port 0
-40000-40009 40000,40002,40004,40006,40008 40005 can self-connect: about 1 attempt in 5.0
-40001-40010 none 40003 can self-connect: about 1 attempt in 5.0
+40000-40009 40003-40005 40009 can self-connect: about 1 attempt in 5 of clients that bind() to port 0
+40000-40009 40000,40002,40004,40006,40008 40005 can self-connect: about 1 attempt in 5
+40001-40010 none 40003 can self-connect: about 1 attempt in 5
 40000-40098 none 40096 can self-connect: about 1 attempt in 49
 40000-40098 none 40097 can self-connect: about 1 attempt in 49 of clients that bind() to port 0
 40000-40098 none 40098 can self-connect, but only while the ports below it are in use
-40000-40000 none 40000 can self-connect: about 1 attempt in 1.0
+40000-40000 none 40000 can self-connect: about 1 attempt in 1
 3000-45000 40000 4000 can self-connect: about 1 attempt in 21000
 SHAPES
     run -1 on here "$audit" 80 4000
