@@ -300,12 +300,16 @@ fake() { # NAME SCRIPT
     local before
     on here iptables -A OUTPUT -o lo -j ACCEPT
     before=$(all_rules)
-    fake ip6tables-restore 'echo "ip6tables-restore: out of luck" >&2; exit 1'
-    PATH=$BATS_TEST_TMPDIR/bin:$PATH run -125 --separate-stderr on here "$firewall" on
-    assert_equal "$stderr" 'noselfconn-firewall: ip6tables-restore: ip6tables-restore: out of luck'
-    run all_rules
-    assert_output --partial "$(grep -F 'lo -j' <<<"$before")"
-    refute_output --partial noselfconn
+    local tool
+    for tool in ip6tables ip6tables-restore; do
+        fake $tool "echo '$tool: out of luck' >&2; exit 1"
+        PATH=$BATS_TEST_TMPDIR/bin:$PATH run -125 --separate-stderr on here "$firewall" on
+        assert_equal "$stderr" "noselfconn-firewall: $tool: $tool: out of luck"
+        rm "$BATS_TEST_TMPDIR/bin/ip6tables" 2>/dev/null || :
+        run all_rules
+        assert_output --partial "$(grep -F 'lo -j' <<<"$before")"
+        refute_output --partial noselfconn
+    done
     # One that was on before stays on.
     on here "$firewall" on
     on here ip6tables -F OUTPUT

@@ -34,7 +34,7 @@ ask() { # LINE...
 @test "the library counts as taken where the loader lists it by its path, on a line of its own" {
     local line
     for line in "\\t$library (0x1)" "\\tlibc.so.6 (0x1)\\n\\t$library (0x2)" "\\t$library (0x1)\\n\\tlibc.so.6" \
-        "$library (0x0)\\n\\t$library (0x1)" "\\t$library \\n"; do
+        "$library (0x0)\\n\\t$library (0x1)" "\\t$library \\n" "\\tlibx.so => /not found/libx.so (0x1)\\n\\t$library (0x1)"; do
         ask "printf '$line'"
         assert_output "$BATS_TEST_TMPDIR/program loads the library; what it starts is not checked"
         ask "printf '$line' >&2"
@@ -76,11 +76,11 @@ ask() { # LINE...
 
 @test "a loader gets the program's path, the preload and LD_LIBRARY_PATH" {
     local answer="{ echo \"\$@\"; env | sort | grep -v -e ^PWD= -e ^_= -e ^SHLVL=; } >$BATS_TEST_TMPDIR/asked"
-    LD_LIBRARY_PATH=/here:/there ask "$answer"
+    LD_PRELOAD=$root/build/tests/empty.so LD_LIBRARY_PATH=/here:/there ask "$answer"
     run -0 cat "$BATS_TEST_TMPDIR/asked"
     assert_output "--list $BATS_TEST_TMPDIR/program
 LD_LIBRARY_PATH=/here:/there
-LD_PRELOAD=$library"
+LD_PRELOAD=$library:$root/build/tests/empty.so"
     unset LD_LIBRARY_PATH
     PATH=:$PATH check env -C "$BATS_TEST_TMPDIR" program
     run -0 cat "$BATS_TEST_TMPDIR/asked"

@@ -30,10 +30,9 @@ __attribute__((noreturn)) static void run_child(char *const *arguments, const si
         sigprocmask(SIG_SETMASK, &own, NULL) != 0)
         _exit(UCHAR_MAX); /* which no errno is */
     execvp(arguments[0], arguments);
-    _exit(errno);
+    _exit(errno == EPERM ? UCHAR_MAX : errno); /* by a security module, only where it is traced */
 }
 
-/* The path of a file in /proc/PID. */
 static const char *path_of(pid_t child, const char *name)
 {
     static char path[64];
@@ -69,9 +68,9 @@ static uint64_t auxv_get(ssize_t size, int bits, uint64_t type)
     return 0;
 }
 
-/* Go's linker leaves its build information at the start of the data, or a note of type 4 and of the
+/* Go's linker leaves its build information in the data, or a note of type 4 and of the
  * name "Go" near the start of the file. */
-static bool looks_like_go(int memory, off_t start, bool is_data)
+static bool looks_like_go(int memory, off_t start, off_t end, bool is_data)
 {
     static const struct {
         uint32_t type;
@@ -79,31 +78,37 @@ static bool looks_like_go(int memory, off_t start, bool is_data)
     } note = {4, "Go"};
     static const char information[] = "\xff Go buildinf:";
     static char bytes[256 * 1024];
-    ssize_t size = pread(memory, bytes, is_data ? sizeof bytes : 4096, start);
+    const void *sign = is_data ? (const void *)information : &note;
+    const size_t length = is_data ? sizeof information - 1 : sizeof note;
+    ssize_t size;
 
-    return size > 0 && (is_data ? memmem(bytes, (size_t)size, information, sizeof information - 1)
-                                : memmem(bytes, (size_t)size, &note, sizeof note)) != NULL;
+    do {
+        size = pread(memory, bytes, is_data ? sizeof bytes : 4096, start);
+        if (size > 0 && memmem(bytes, (size_t)size, sign, length) != NULL)
+            return true;
+        start += size - (ssize_t)length;
+    } while (size == (ssize_t)sizeof bytes && start < end);
+    return false;
 }
 
 /* Of /proc/PID/maps: what the kernel has mapped, the program, and its loader if it has one. */
 static void read_maps(struct dry_run *run, int memory)
 {
-    unsigned long long start, offset;
+    unsigned long long start, end, offset;
     char mode[5];
 
     for (char *line = strtok(content, "\n"); line != NULL; line = strtok(NULL, "\n")) {
         const char *path = strchr(line, '/');
 
-        if (path == NULL || sscanf(line, "%llx-%*x %4s %llx", &start, mode, &offset) != 3)
+        if (path == NULL || sscanf(line, "%llx-%llx %4s %llx", &start, &end, mode, &offset) != 4)
             continue;
         if (strcmp(path, run->program) != 0)
             snprintf(run->loader, sizeof run->loader, "%s", path);
         else if (mode[1] == 'w' || offset == 0)
-            run->is_go |= looks_like_go(memory, (off_t)start, mode[1] == 'w');
+            run->is_go |= looks_like_go(memory, (off_t)start, (off_t)end, mode[1] == 'w');
     }
 }
 
-/* Returns false where something cannot be read. */
 static bool read_process(struct dry_run *run, pid_t child, int memory)
 {
     ssize_t size = read_file(path_of(child, "auxv"));

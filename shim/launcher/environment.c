@@ -12,7 +12,6 @@ void set_variable(const char *name, const char *value)
         fail(EXIT_OWN_FAILURE, "out of memory");
 }
 
-/* `list` can be NULL. */
 static char *join(const char *list, const char *separator, const char *entry)
 {
     const bool is_first = list == NULL || *list == '\0' || *entry == '\0';
@@ -28,7 +27,7 @@ void set_preload(const char *list, const char *library, const char *sanitizer)
     char *first = join(sanitizer, "", ""), *rest = join("", "", ""), *entries = join(list, "", "");
 
     for (char *entry = strtok(entries, " :"); entry != NULL; entry = strtok(NULL, " :"))
-        if (strncmp(basename(entry), "libasan.so", strlen("libasan.so")) == 0)
+        if (strstr(basename(entry), "asan") != NULL)
             first = join(first, ":", entry);
         else if (strcmp(entry, library) != 0)
             rest = join(rest, ":", entry);

@@ -33,7 +33,6 @@ __attribute__((format(printf, 2, 3))) static void conclude(int status, const cha
     va_end(list);
 }
 
-/* The first line of a file; "" if there is none. */
 static const char *first_line(const char *path)
 {
     static char line[512];
@@ -82,21 +81,22 @@ static bool is_secure(void)
 
 static void judge_by_loader(const struct launch *launch)
 {
-    static char list[8192], preload[2 * PATH_MAX], by_path[PATH_MAX + 8];
+    static char list[8192], preload[4 * PATH_MAX], by_path[PATH_MAX + 8];
     const char *why, *line, *path;
 
     snprintf(preload, sizeof preload, "LD_PRELOAD=%s%s",
-             launch->is_installed ? "libnoselfconn.so:" : "", launch->library);
+             launch->is_installed ? "libnoselfconn.so:" : "", strchr(run.preload, '=') + 1);
     why = loader_list(list, sizeof list, &run, preload);
     judgement.by_bare_name = strstr(list, "\tlibnoselfconn.so => ") != NULL && launch->is_installed;
     snprintf(by_path, sizeof by_path, "\t%s ", launch->library);
-    line = strstr(list, "\tlibasan.so.");
+    if ((line = strstr(list, "\tlibasan.so.")) == NULL)
+        line = strstr(list, "\tlibclang_rt.asan");
     path = line != NULL ? strchr(line, '/') : NULL;
     if (path != NULL)
         snprintf(judgement.sanitizer, PATH_MAX, "%.*s", (int)strcspn(path, " \n"), path);
     if (why != NULL)
         conclude(EXIT_CANNOT_TELL, CANNOT_TELL, run.program, why);
-    else if (strstr(list, "not found") != NULL ||
+    else if (strstr(list, "=> not found") != NULL || strstr(list, "' not found (") != NULL ||
              strstr(list, "error while loading shared libraries") != NULL ||
              strstr(list, "Error loading shared library") != NULL)
         conclude(EXIT_OWN_FAILURE,

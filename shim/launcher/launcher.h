@@ -72,7 +72,6 @@ void set_variable(const char *name, const char *value); /* NULL leaves it as it 
 /* Sets LD_PRELOAD: the library before what the caller's list holds, and before both the
  * AddressSanitizer runtimes: any other order ends the program. */
 void set_preload(const char *list, const char *library, const char *sanitizer);
-/* tox hands on only the variables that it is told of. */
 void have_tox_pass_preload(void);
 
 /* prove.c: connects to itself twice, without the library or tracer and with it: in a child, which

@@ -7,7 +7,7 @@
 #define EMPTIES "it starts its command with another environment"
 #define ROOT "it changes the root, where the library may be missing"
 #define MANAGER "it has the service manager start its command"
-#define DAEMON "it has a daemon start its command"
+#define CONTAINER "it runs its command in a container"
 #define REMOTE "it runs its command on another host"
 #define SERVER "it has its server start commands"
 #define AFTER "Put noselfconn after it: "
@@ -23,20 +23,17 @@ static const struct runner runners[] = {
     {"chroot", false, ROOT, INSIDE "chroot FOLDER noselfconn COMMAND"},
     {"schroot", false, ROOT, INSIDE "schroot -c NAME -- noselfconn COMMAND"},
     {"bwrap", false, ROOT, INSIDE "bwrap ... noselfconn COMMAND"},
-    {"firejail", false, ROOT, INSIDE "firejail noselfconn COMMAND"},
     {"flatpak", false, ROOT, INSIDE "flatpak run --command=noselfconn APP COMMAND"},
     {"systemd-nspawn", false, ROOT, INSIDE "systemd-nspawn -D FOLDER noselfconn COMMAND"},
     {"proot", true, ROOT, INSIDE "proot -r FOLDER noselfconn COMMAND"}, /* and traces it */
     {"systemd-run", true, MANAGER, AFTER "systemd-run noselfconn COMMAND"},
     {"run0", true, MANAGER, AFTER "run0 noselfconn COMMAND"},
     {"machinectl", true, MANAGER, INSIDE "machinectl shell NAME noselfconn COMMAND"},
-    {"docker", true, DAEMON, INSIDE "docker run IMAGE noselfconn COMMAND"},
-    {"podman", true, DAEMON, INSIDE "podman run IMAGE noselfconn COMMAND"},
-    {"nerdctl", true, DAEMON, INSIDE "nerdctl run IMAGE noselfconn COMMAND"},
-    {"lxc", true, DAEMON, INSIDE "lxc exec NAME -- noselfconn COMMAND"},
+    {"docker", true, CONTAINER, INSIDE "docker run IMAGE noselfconn COMMAND"},
+    {"podman", true, CONTAINER, INSIDE "podman run IMAGE noselfconn COMMAND"},
+    {"lxc", true, CONTAINER, INSIDE "lxc exec NAME -- noselfconn COMMAND"},
     {"kubectl", true, REMOTE, INSIDE "kubectl exec POD -- noselfconn COMMAND"},
     {"ssh", true, REMOTE, INSIDE "ssh HOST noselfconn COMMAND"},
-    {"mosh", true, REMOTE, INSIDE "mosh HOST noselfconn COMMAND"},
     {"tmux", true, SERVER, AFTER "tmux new-window noselfconn COMMAND"},
     {"screen", true, SERVER, AFTER "screen noselfconn COMMAND"},
 };

@@ -253,10 +253,12 @@ static void take_back(int fd, long written)
  * nobody reads would block the write. */
 enum { APPEND = O_WRONLY | O_APPEND | O_CLOEXEC | O_NOCTTY | O_NONBLOCK | O_LARGEFILE };
 
-static bool same_file(const struct file_identity *a, const struct file_identity *b)
+/* Some file systems have no generations, and a sandbox may deny to ask for them later. */
+static bool same_file(const struct file_identity *now, const struct file_identity *at_load)
 {
-    return a->mode != 0 && b->mode != 0 && ((a->mode ^ b->mode) & S_IFMT) == 0 &&
-           a->device == b->device && a->inode == b->inode && a->generation == b->generation;
+    return now->mode != 0 && at_load->mode != 0 && ((now->mode ^ at_load->mode) & S_IFMT) == 0 &&
+           now->device == at_load->device && now->inode == at_load->inode &&
+           (now->generation == 0 || now->generation == at_load->generation);
 }
 
 /* A duplicate of standard error, if that is still the file that it was at load: a program that was
