@@ -142,7 +142,7 @@ print(s.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR))'
     done
 }
 
-@test "a refusal by a server's host stays" {
+@test "an ordinary refusal stays" {
     prepare() {
         set_source_ports 50002
     }

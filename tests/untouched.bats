@@ -40,7 +40,7 @@ EOF
     quick_servers --direct
 }
 
-@test "ECONNREFUSED of another host stays" {
+@test "an ordinary ECONNREFUSED stays" {
     prepare() {
         set_source_ports 50002
     }
@@ -48,7 +48,7 @@ EOF
     assert_line --index 0 'connect: ECONNREFUSED'
 }
 
-@test "ECONNREFUSED of another host stays without blocking" {
+@test "an ordinary ECONNREFUSED stays without blocking" {
     prepare() {
         set_source_ports 50002
     }
