@@ -1,11 +1,10 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: MIT
-# The same source for other processors: built by Debian's cross compilers, run under qemu-user, or by this
-# processor where it can. What their programs connect is this kernel's sockets.
+# Other processors: built by Debian's cross compilers, run under qemu-user or natively, with this kernel's sockets.
 
 load helpers
 
-# Runs a program of build/PREFIX/tests/ with PRELOAD, where that is not empty.
+# Runs a program of build/PREFIX/tests/.
 foreign() { # PREFIX PRELOAD PROGRAM [ARGUMENT]...
     local prefix=$1 preload=$2 program=$root/build/$1/tests/$3 emulator
     shift 3
@@ -23,8 +22,7 @@ foreign() { # PREFIX PRELOAD PROGRAM [ARGUMENT]...
     fi
 }
 
-# As in contract.bats: what can be observed is the same after a refusal by the kernel and after a
-# blocked self-connection; without the library the socket is connected to itself.
+# As in contract.bats.
 keeps_the_contract() { # PREFIX [OPTION...] ADDRESS
     local prefix=$1 library=$root/build/$1/libnoselfconn.so refusal
     local -a arguments=("${@:2}")
@@ -46,7 +44,7 @@ keeps_the_contract() { # PREFIX [OPTION...] ADDRESS
     assert_connected_to_itself
 }
 
-# A cancelled thread unwinds through the library's frames. qemu-i386 cannot cancel one, with or without it.
+# A cancelled thread unwinds through the library's frames. qemu-i386 cannot cancel threads.
 can_be_cancelled() { # PREFIX
     [ "$1" != i686-linux-gnu ] || runs_32_bit || return 0
     new_host
@@ -66,7 +64,7 @@ writes_the_log() { # PREFIX
         '^time=20[0-9-]{8}T[0-9:.]{12}Z pid=[0-9]+ command="[^"]+" thread=[0-9]+ call=connect fd=[0-9]+ endpoint=\[::1\]:50000 mode=enforce action=refused$'
 }
 
-# A file that is opened without O_LARGEFILE takes no more than 2 GiB on 32 bit.
+# On 32 bit a file opened without O_LARGEFILE is limited to 2 GiB.
 writes_a_log_of_2_gib() { # PREFIX
     new_host
     set_source_ports 50000
@@ -96,61 +94,61 @@ works_on() { # PREFIX
 }
 
 # bats test_tags=shipped
-@test "i686" {
+@test "i686 programs are protected" {
     works_on i686-linux-gnu
 }
 
 # bats test_tags=shipped
-@test "aarch64" {
+@test "aarch64 programs are protected" {
     works_on aarch64-linux-gnu
 }
 
 # bats test_tags=shipped
-@test "s390x, which is big-endian" {
+@test "s390x (big-endian) programs are protected" {
     works_on s390x-linux-gnu
 }
 
 # bats test_tags=more-architectures
-@test "armhf" {
+@test "armhf programs are protected" {
     works_on arm-linux-gnueabihf
 }
 
 # bats test_tags=more-architectures
-@test "riscv64" {
+@test "riscv64 programs are protected" {
     works_on riscv64-linux-gnu
 }
 
 # bats test_tags=more-architectures
-@test "ppc64el" {
+@test "ppc64el programs are protected" {
     works_on powerpc64le-linux-gnu
 }
 
-# Whose signal set is twice as long.
+# MIPS has signal sets of 128 bits.
 # bats test_tags=more-architectures
-@test "mips64el" {
+@test "mips64el programs are protected" {
     works_on mips64el-linux-gnuabi64
 }
 
 # bats test_tags=more-architectures
-@test "where nothing is known of a processor's registers, --trace says so" {
+@test "--trace reports an unsupported processor" {
     run -125 qemu-mips64el -L /usr/mips64el-linux-gnuabi64 \
         "$root/build/mips64el-linux-gnuabi64/noselfconn" --trace /bin/true
     assert_line 'noselfconn: cannot trace: the registers of this processor are not known here'
 }
 
 # bats test_tags=shipped
-@test "glibc's names for 64-bit times on 32 bit are guarded too" {
+@test "glibc's names for 64-bit times on 32 bit are guarded" {
     run -0 nm --dynamic --defined-only --format=just-symbols "$root/build/i686-linux-gnu/libnoselfconn.so"
     assert_output $'__connect\n__sendmmsg64\n__sendmsg64\nconnect\nlibnoselfconn\nsendmmsg\nsendmsg\nsendto'
 }
 
 # bats test_tags=shipped
-@test "32 and 64 bit side by side: one bare name protects both, and says nothing" {
+@test "one bare name protects 32-bit and 64-bit programs without a loader error" {
     needs_32_bit
     local prefix=$BATS_TEST_TMPDIR/prefix compiler
     local -a program=("$root/build/i686-linux-gnu/tests/connect" 127.0.0.1 50000)
 
-    # Built again where the installation expects it.
+    # `make install` expects the build in this folder.
     cp -R "$root/Makefile" "$root/shim" "$root/scripts" "$BATS_TEST_TMPDIR/"
     for compiler in gcc i686-linux-gnu-gcc; do
         make --silent --always-make -C "$BATS_TEST_TMPDIR" install \

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
 # shellcheck shell=bash disable=SC2154
-# What a test asserts of $output, $lines and $status of `run`.
+# Assertions on $output, $lines and $status of `run`.
 
 fail() { # MESSAGE...
     printf '%s\n' "$*" >&2

@@ -1,12 +1,11 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: MIT
-# scripts/noselfconn-audit: lists self-connections and servers at risk, and tells how to prevent them.
+# scripts/noselfconn-audit lists self-connections and servers at risk.
 
 load helpers
 
 audit=${BATS_TEST_DIRNAME%/*}/scripts/noselfconn-audit
 
-# A python process that runs the statements until the test ends.
 python() { # NAME STATEMENTS
     background "$1" on here python3 -c "import socket, time
 $2
@@ -19,7 +18,6 @@ reserve() { # LIST
     on here tee /proc/sys/net/ipv4/ip_local_reserved_ports <<<"$1" >/dev/null
 }
 
-# A process that is connected to itself until the test ends.
 stay_connected_to_itself() { # ADDRESS
     set_source_ports 50000
     python "connected-$1" "client = socket.socket(socket.AF_INET6 if ':' in '$1' else socket.AF_INET)
@@ -52,12 +50,12 @@ listening on an ephemeral port, at risk while the server is down: 0'
         run -1 on here "$audit" --sockets
         assert_output --regexp "^$shown:50000 ESTABLISHED \(python3, pid [0-9]+\)$"
     done
-    # Without capabilities, as another user's audit.
+    # Without capabilities it cannot see other users' processes.
     run -1 on here setpriv --no-new-privs --inh-caps=-all --bounding-set=-all "$audit"
     assert_line --partial ':50000 ESTABLISHED'
 }
 
-@test "addresses are printed as RFC 5952 has them" {
+@test "IPv6 addresses are printed by RFC 5952" {
     local address family
     for address in 127.18.52.86 2001:db8:10:203:a0:0:b0c:d0e 2001:db8:0:1:: ::ffff:127.18.52.87; do
         case $address in ::ffff:*) ;; *:*) own_address $address ;; esac
@@ -70,7 +68,7 @@ listening on an ephemeral port, at risk while the server is down: 0'
     done
 }
 
-@test "the audit shows a self-connection in TIME-WAIT, without a process" {
+@test "the audit lists a self-connection in TIME-WAIT without a process" {
     set_source_ports 50000
     run unprotected connect 127.0.0.1 50000
     assert_connected_to_itself
@@ -79,7 +77,7 @@ listening on an ephemeral port, at risk while the server is down: 0'
     assert_line '  127.0.0.1:50000 TIME-WAIT (process not visible)'
 }
 
-@test "a connection between equal ports of two addresses is no self-connection" {
+@test "a connection between the same port of two addresses is not listed" {
     server 50000 127.0.0.2
     set_source_ports 50000
     background client on here connect --bind 127.0.0.1 --bind-port 50000 --say hello 127.0.0.2 50000
@@ -88,7 +86,7 @@ listening on an ephemeral port, at risk while the server is down: 0'
     assert_line 'connected to themselves now: 0'
 }
 
-@test "a server on an ephemeral port is at risk, on another or a reserved one it is not" {
+@test "only servers on unreserved ephemeral ports are listed as at risk" {
     server 40000
     server 30000
     lose_syns_to 50001
@@ -106,7 +104,7 @@ listening on an ephemeral port, at risk while the server is down: 0'
     assert_line 'ephemeral ports: 32768 to 60999; reserved: 39999-40001'
 }
 
-@test "for each shape of range and reservation the audit prints the odds" {
+@test "the audit prints the odds for each shape of range and reservation" {
     local range reserved port expected
     while read -r range reserved port expected; do
         # shellcheck disable=SC2086 # two ports
@@ -138,7 +136,7 @@ SHAPES
     run -1 on here "$audit" 80 4000
 }
 
-# Within a tenth of what 100,000 attempts measure.
+# The printed odds are within a tenth of those measured in 100,000 attempts.
 odds_hold() { # RANGE RESERVED PORT [OPTION-OF-ATTEMPTS]
     local said hits
     # shellcheck disable=SC2086 # two ports
@@ -153,7 +151,7 @@ odds_hold() { # RANGE RESERVED PORT [OPTION-OF-ATTEMPTS]
 }
 
 # bats test_tags=long
-@test "the odds that the audit prints are the measured ones" {
+@test "the printed odds match measured ones" {
     odds_hold 40000-40099 none 40050
     odds_hold 40000-40099 40048 40050
     odds_hold 40000-40099 40040-40048 40050
@@ -166,7 +164,7 @@ odds_hold() { # RANGE RESERVED PORT [OPTION-OF-ATTEMPTS]
     odds_hold 40000-40099 40080-40099 40001 --bind
 }
 
-@test "the printed command reserves the ports beside those that are reserved already" {
+@test "the printed command keeps the existing reservations" {
     local command
     set_source_ports 4000 40001
     reserve 39000-39002,40000
@@ -191,15 +189,13 @@ odds_hold() { # RANGE RESERVED PORT [OPTION-OF-ATTEMPTS]
         ln -s "$(command -v $program)" "$folder/$program"
     done
     reserve 39000
-    # The audit also looks in /usr/sbin.
     run -1 on here unshare --mount sh -c "mount -t tmpfs none /usr/sbin && PATH=$folder exec $audit 40000"
     assert_line '  echo 39000,40000 | sudo tee /proc/sys/net/ipv4/ip_local_reserved_ports'
     on here sh -c "$(sed -n 's/ | sudo tee \(.proc.*\)/ >\1/p' <<<"$output")"
     run -0 on here "$audit" 40000
 }
 
-# A name with spaces, a letter after a backslash, a quote, an escape sequence, a line's end and bytes that are
-# no text, in every POSIX shell and awk of Debian.
+# The name has spaces, backslash escapes, a quote, an escape sequence, a newline and invalid UTF-8.
 @test "no control character of a process name reaches the terminal" {
     local shell awk folder=$BATS_TEST_TMPDIR/bin
     mkdir "$folder"
@@ -222,7 +218,7 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families 
 sys.exit(not all(family.documentation for family in parse(sys.stdin.read())))'
 }
 
-@test "--openmetrics counts self-connections and servers at risk, in Prometheus' format" {
+@test "--openmetrics counts self-connections and servers at risk in Prometheus' format" {
     run -0 on here "$audit" --openmetrics
     assert_line 'noselfconn_listeners_at_risk 0'
     server 40000
@@ -241,13 +237,13 @@ sys.exit(not all(family.documentation for family in parse(sys.stdin.read())))'
     run ! is_openmetrics <<<"${output/ 1/ one}"
 }
 
-# The command of the line of cron in libnoselfconn(7) with that option.
+# The command of the crontab line with that option in libnoselfconn(7).
 crontab_command() { # OPTION
     sed -e :a -e '/\\$/{' -e N -e 's/\\\n//' -e ba -e '}' "$root/scripts/man/libnoselfconn.7" |
         sed -n "s/^\* \* \* \* \* [a-z]* \(noselfconn-audit $1 .*\)/\1/p"
 }
 
-@test "the lines of cron in libnoselfconn(7) log self-connections and write metrics" {
+@test "the crontab lines of libnoselfconn(7) log self-connections and write metrics" {
     local metrics=$BATS_TEST_TMPDIR/metrics log=$BATS_TEST_TMPDIR/log write
     mkdir "$BATS_TEST_TMPDIR/bin" "$metrics"
     ln -s "$audit" "$BATS_TEST_TMPDIR/bin/noselfconn-audit"
@@ -261,7 +257,7 @@ crontab_command() { # OPTION
     PATH=$BATS_TEST_TMPDIR/bin:$PATH run -0 on here sh -c "$write"
     run -0 cat "$metrics/noselfconn.prom"
     assert_line 'noselfconn_self_connected_sockets{state="TIME-WAIT"} 1'
-    # A failing audit keeps the old metrics, and is logged.
+    # A failing audit is logged and keeps the old metrics.
     PATH=/usr/bin:/bin run ! sh -c "$write"
     run -0 cat "$metrics/noselfconn.prom"
     assert_line 'noselfconn_self_connected_sockets{state="TIME-WAIT"} 1'
@@ -279,7 +275,7 @@ crontab_command() { # OPTION
     assert_output 1
 }
 
-@test "the audit of a port names the sockets that hold it" {
+@test "the audit of a port lists the sockets that hold it" {
     set_source_ports 50000
     server 631
     python client "client = socket.create_connection(('127.0.0.1', 631))"
@@ -293,14 +289,14 @@ crontab_command() { # OPTION
     assert_output --regexp '^127\.0\.0\.1:50000 to 127\.0\.0\.1:631 ESTABLISHED \(python3, pid [0-9]+\)$'
     run -0 on here "$audit" --sockets 50002
     assert_output ''
-    # Of a server's port: the server, not its connections.
+    # For a server's port the server is listed, not its connections.
     run -0 on here "$audit" 631
     assert_line --regexp '^    127\.0\.0\.1:631 LISTEN \(socat, pid [0-9]+\)$'
     refute_output --partial ESTABLISHED
     refute_output --partial 'A server can bind'
 }
 
-@test "the audit prints ten of the sockets that hold a port, and counts the others" {
+@test "the audit prints ten sockets that hold a port and counts the others" {
     set_source_ports 50000
     python many 'servers = [socket.create_server(("127.0.0.%d" % i, 631)) for i in range(1, 14)]
 clients = [socket.create_connection(("127.0.0.%d" % i, 631)) for i in range(1, 14)]'
@@ -309,7 +305,7 @@ clients = [socket.create_connection(("127.0.0.%d" % i, 631)) for i in range(1, 1
     assert_line 'and 3 more sockets'
 }
 
-@test "--free prints a random free port that no client gets as its source port" {
+@test "--free prints a random free port outside the clients' source ports" {
     local ports=
     set_source_ports 1100 65535
     reserve 40000-40001
@@ -327,7 +323,7 @@ servers.append(socket.create_server(("::1", 40000), family=socket.AF_INET6))'
     [ "$(sort -u <<<"$ports" | grep -c .)" -gt 1 ]
 }
 
-@test "--processes tells which processes have the library, are traced, or neither" {
+@test "--processes shows which processes have the library, are traced, or neither" {
     local serve='
 import socket, sys, time
 server = socket.create_server(("127.0.0.1", int(sys.argv[1])))
@@ -367,7 +363,7 @@ time.sleep(60)'
     assert_line 'Only root can see whether the rules of noselfconn-firewall are on.'
 }
 
-@test "options come before or after ports, but not after --" {
+@test "options may follow ports, but not --" {
     local expected
     server 40000
     run -1 on here "$audit" --sockets -- 40000
@@ -409,7 +405,7 @@ MISTAKES
     assert_output --regexp '^noselfconn-audit [0-9]+\.[0-9]+\.[0-9]+$'
 }
 
-@test "the audit fails with 125 if it cannot write" {
+@test "the audit fails with 125 if it cannot write its output" {
     local arguments
     for arguments in '' --help --version --openmetrics 40000; do
         # shellcheck disable=SC2016,SC2086 # for the inner shell; words

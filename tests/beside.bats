@@ -1,12 +1,11 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: MIT
-# Beside other preloads, before and after them: both do their job.
+# Other preloads and this library work in either order.
 
 load helpers
 
 system=/usr/lib/$(gcc -print-multiarch)
 
-# Both orders of the other library and this one.
 orders() { # OTHER
     printf '%s\n' "$library:$1" "$1:$library"
 }
@@ -15,7 +14,7 @@ preloaded() { # ORDER COMMAND...
     on here env LD_PRELOAD="$1" "${@:2}"
 }
 
-@test "libkeepalive: it sets SO_KEEPALIVE" {
+@test "libkeepalive still sets SO_KEEPALIVE" {
     local order client='
 import socket
 s = socket.socket()
@@ -32,7 +31,7 @@ print("errno", s.connect_ex(("127.0.0.1", 50000)))'
     assert_line 'keepalive 0'
 }
 
-@test "eatmydata: it makes fsync() do nothing" {
+@test "eatmydata still disables fsync()" {
     local order client='
 import os, socket
 os.fsync(1)
@@ -46,7 +45,7 @@ print("errno", socket.socket().connect_ex(("127.0.0.1", 50000)))'
     assert_output --partial 'fsync(1)'
 }
 
-@test "faketime: it tells another time" {
+@test "faketime still changes the time" {
     local order client='
 import socket, time
 print("year", time.gmtime().tm_year)
@@ -60,7 +59,7 @@ print("errno", socket.socket().connect_ex(("127.0.0.1", 50000)))'
     refute_line 'year 2001'
 }
 
-@test "socket_wrapper: it makes TCP of unix sockets, which the library leaves alone" {
+@test "socket_wrapper still emulates TCP by unix sockets" {
     local order alone client='
 import os, socket
 server = socket.create_server(("127.0.0.7", 7000))
@@ -82,7 +81,7 @@ print("errno", socket.socket().connect_ex(("127.0.0.1", 50000)))'
     [ -n "$(ls "$SOCKET_WRAPPER_DIR")" ]
 }
 
-@test "proxychains4: it connects by way of a SOCKS server" {
+@test "proxychains4 still connects through a SOCKS server" {
     local order
     printf '%s\n' strict_chain '[ProxyList]' 'socks5 127.0.0.1 1080' >"$BATS_TEST_TMPDIR/proxychains.conf"
     export PROXYCHAINS_CONF_FILE=$BATS_TEST_TMPDIR/proxychains.conf
@@ -98,7 +97,7 @@ print("errno", socket.socket().connect_ex(("127.0.0.1", 50000)))'
     done
 }
 
-@test "proxychains4: while its SOCKS server is down, its connections to that are refused" {
+@test "proxychains4's self-connection in place of its SOCKS server is refused" {
     local order
     printf '%s\n' strict_chain '[ProxyList]' 'socks5 127.0.0.1 50000' >"$BATS_TEST_TMPDIR/proxychains.conf"
     export PROXYCHAINS_CONF_FILE=$BATS_TEST_TMPDIR/proxychains.conf
@@ -106,8 +105,7 @@ print("errno", socket.socket().connect_ex(("127.0.0.1", 50000)))'
     run preloaded "$system/libproxychains.so.4:$library" connect 192.0.2.1 80
     assert_line 'connect: ECONNREFUSED'
     refute_output --partial 'socket error'
-    # In the other order, as without this library, it asks libc for that connection, greets itself,
-    # and finds its own greeting to be no good answer.
+    # In the other order it calls libc's connect(), receives its own greeting and rejects that.
     for order in "$library:$system/libproxychains.so.4" "$system/libproxychains.so.4"; do
         run preloaded "$order" connect 192.0.2.1 80
         assert_line 'connect: ECONNREFUSED'
@@ -115,7 +113,7 @@ print("errno", socket.socket().connect_ex(("127.0.0.1", 50000)))'
     done
 }
 
-@test "torsocks: without Tor it refuses, as ever" {
+@test "torsocks still refuses connections without Tor" {
     local order alone
     run preloaded "$system/torsocks/libtorsocks.so" connect 192.0.2.1 80
     assert_line 'connect: ECONNREFUSED'
@@ -126,7 +124,7 @@ print("errno", socket.socket().connect_ex(("127.0.0.1", 50000)))'
     done
 }
 
-@test "jemalloc: it allocates" {
+@test "jemalloc still allocates" {
     local order
     set_source_ports 50000
     for order in $(orders "$system/libjemalloc.so.2"); do
@@ -136,7 +134,7 @@ print("errno", socket.socket().connect_ex(("127.0.0.1", 50000)))'
     done
 }
 
-@test "AddressSanitizer: the launcher arranges the order on which it insists" {
+@test "the launcher preloads AddressSanitizer's runtime first" {
     local launcher=$root/scripts/noselfconn runtime
     set_source_ports 50000
     run preloaded "$library" connect-asan 127.0.0.1 50000
@@ -147,7 +145,7 @@ print("errno", socket.socket().connect_ex(("127.0.0.1", 50000)))'
     assert_refused
     assert_regex "$stderr" 'AddressSanitizer Init done'
 
-    # One that the user has put there keeps its place.
+    # A runtime that the caller lists keeps its place.
     runtime=$(gcc -print-file-name=libasan.so)
     LD_PRELOAD=$runtime:$root/build/tests/empty.so run -0 "$launcher" printenv LD_PRELOAD
     assert_output "$runtime:$library:$root/build/tests/empty.so"

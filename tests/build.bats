@@ -1,12 +1,10 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: MIT
-# `make`, and what it promises.
 
 # bats file_tags=shipped
 
 load helpers
 
-# A copy of the sources, to build in.
 setup() {
     copy=$BATS_TEST_TMPDIR/copy
     mkdir "$copy"
@@ -44,7 +42,6 @@ $copy/build/noselfconn"
     refute_line --regexp ' [\\]$'
 }
 
-# With the C library for which Debian has no kernel headers: those of the machine.
 @test "musl-gcc builds the launcher without a warning" {
     run -0 make -C "$copy" CC=musl-gcc CFLAGS='-O2 -Werror' build/noselfconn
     run -0 readelf --program-headers "$copy/build/noselfconn"
@@ -53,7 +50,7 @@ $copy/build/noselfconn"
     run -0 "$copy/build/noselfconn" --check connect
 }
 
-@test "the version is that of the Makefile, in the packages too" {
+@test "every program, manual page and package has the Makefile's version" {
     local version
     version=$(sed -n 's/^VERSION = //p' "$copy/Makefile")
     make -C "$copy" --silent
@@ -83,14 +80,14 @@ say 'noselfconn-audit $version'"
     [ -f "$copy/build/libnoselfconn.so" ]
 }
 
-@test "the same source gives the same bytes, wherever it is built" {
+@test "the build is the same byte for byte in any folder" {
     cp -R "$copy" "$BATS_TEST_TMPDIR/another copy"
     make -C "$copy" --silent
     make -C "$BATS_TEST_TMPDIR/another copy" --silent
     cmp "$copy/build/libnoselfconn.so" "$BATS_TEST_TMPDIR/another copy/build/libnoselfconn.so"
 }
 
-@test "install puts everything below DESTDIR, uninstall removes it" {
+@test "install writes only below DESTDIR, uninstall removes everything" {
     local stage=$BATS_TEST_TMPDIR/stage
     make -C "$copy" --silent install DESTDIR="$stage" PREFIX=/usr LIBDIR=/usr/lib64
     run find "$stage" -type f -printf '%m %P\n'
@@ -130,7 +127,7 @@ say 'noselfconn-audit $version'"
     refute_output --partial ' -o '
     run -0 make -C "$copy" --silent install PREFIX="$BATS_TEST_TMPDIR/other" LDCONFIG=:
     assert_equal "$(find "$copy" -printf '%p %T@\n' | sort)" "$before"
-    # Each finds the library of its prefix, from the folder that was configured.
+    # Each launcher finds the library of its own LIBDIR.
     local prefix
     for prefix in new other; do
         run -0 "$BATS_TEST_TMPDIR/$prefix/bin/noselfconn" printenv LD_PRELOAD
@@ -139,21 +136,20 @@ say 'noselfconn-audit $version'"
     cmp "$copy/build/noselfconn" "$BATS_TEST_TMPDIR/default/usr/local/bin/noselfconn"
 }
 
-@test "where the loader looks for libraries, the bare name is enough" {
+@test "the bare name is enough in a folder that the loader searches" {
     make -C "$copy" --silent install PREFIX="$BATS_TEST_TMPDIR/prefix" LIBDIR="$BATS_TEST_TMPDIR/prefix/lib" LDCONFIG=:
     export LD_LIBRARY_PATH=$BATS_TEST_TMPDIR/prefix/lib
     LD_PRELOAD=libnoselfconn.so run -0 cat /proc/self/maps
     assert_output --partial "$BATS_TEST_TMPDIR/prefix/lib/libnoselfconn.so"
 }
 
-# A loader that knows the libraries of $cache.
+# A stand-in for ldconfig that prints $cache.
 fake_ldconfig() {
     printf '#!/bin/sh\ncat <<EOF\n%s\nEOF\n' "$cache" >"$BATS_TEST_TMPDIR/ldconfig"
     chmod +x "$BATS_TEST_TMPDIR/ldconfig"
 }
 
-# While programs start, again and again.
-@test "make install replaces the library at once: no program starts without it" {
+@test "make install replaces the library atomically while programs start" {
     local prefix=$BATS_TEST_TMPDIR/prefix i unprotected=0
     local install="make --silent -C '$copy' install-library PREFIX='$prefix' LIBDIR='$prefix/lib' LDCONFIG=:"
     bash -c "$install"
@@ -166,7 +162,7 @@ fake_ldconfig() {
     assert_equal "$unprotected" 0
 }
 
-@test "install says where the loader does not search the folder of the library" {
+@test "install reports a LIBDIR that the loader does not search" {
     local prefix=$BATS_TEST_TMPDIR/prefix cache='	libc.so.6 (libc6,x86-64) => /lib/libc.so.6'
     fake_ldconfig
     PATH=$BATS_TEST_TMPDIR:$PATH run -0 make -C "$copy" --silent install-library PREFIX="$prefix" LIBDIR="$prefix/lib" LDCONFIG=:
@@ -178,7 +174,7 @@ fake_ldconfig() {
     assert_output ''
 }
 
-@test "uninstall removes the library of another word size, too, but none of another prefix" {
+@test "uninstall removes the library of every word size, but of no other prefix" {
     local prefix=$BATS_TEST_TMPDIR/prefix cache
     mkdir -p "$prefix/lib" "$prefix/lib32" "$BATS_TEST_TMPDIR/other"
     touch "$prefix/lib/libnoselfconn.so" "$prefix/lib32/libnoselfconn.so" "$BATS_TEST_TMPDIR/other/libnoselfconn.so"
@@ -196,9 +192,8 @@ loader_configuration() {
     ldconfig -p | grep libnoselfconn || :
 }
 
-# In a mount namespace with a copy of /etc, so that the host keeps its own.
 # bats test_tags=root
-@test "install runs ldconfig, and uninstall removes its lines alone from /etc/ld.so.preload" {
+@test "install runs ldconfig, and uninstall removes only its lines from /etc/ld.so.preload" {
     local before
     before=$(loader_configuration)
     mkdir "$BATS_TEST_TMPDIR/etc"
@@ -234,8 +229,8 @@ loader_configuration() {
     [ -z "$(find "$copy/build" -name '*.gz')" ]
 }
 
-# The file that ld.so(8) reads, before and after the library's removal.
-without_the_library() { # WHEN TEXT: on standard output; the loader's cache is that of $cache
+# Prints /etc/ld.so.preload with TEXT after forget-preload WHEN; ldconfig prints $cache.
+without_the_library() { # WHEN TEXT
     local list=$BATS_TEST_TMPDIR/ld.so.preload
     fake_ldconfig
     printf '%s' "$2" >"$list"
@@ -244,7 +239,7 @@ without_the_library() { # WHEN TEXT: on standard output; the loader's cache is t
     cat "$list"
 }
 
-@test "a removal takes the library out of /etc/ld.so.preload, and nothing else" {
+@test "a removal deletes only the library from /etc/ld.so.preload" {
     cache='	libnoselfconn.so (libc6,x86-64) => /lib/here/libnoselfconn.so'
     run -0 without_the_library remove $'libnoselfconn.so\n'
     assert_output ''
@@ -257,7 +252,7 @@ without_the_library() { # WHEN TEXT: on standard output; the loader's cache is t
     assert_output $'/opt/libnoselfconn.so\nlibnoselfconn.so.1'
 }
 
-@test "an upgrade leaves /etc/ld.so.preload as it is, and so does a removal of what is not in it" {
+@test "an upgrade, or a removal of an unlisted library, leaves /etc/ld.so.preload as it is" {
     local when text=$'libnoselfconn.so\n  libother.so:x\n'
     cache=
     for when in upgrade 1 '' deconfigure failed-upgrade; do
@@ -270,14 +265,14 @@ without_the_library() { # WHEN TEXT: on standard output; the loader's cache is t
     assert_output ''
 }
 
-@test "while the loader knows another one, of another processor, the bare name stays" {
+@test "a removal keeps the bare name while the library of another processor is installed" {
     cache='	libnoselfconn.so (libc6,x86-64) => /lib/here/libnoselfconn.so
 	libnoselfconn.so (libc6) => /lib/there/libnoselfconn.so'
     run -0 without_the_library remove $'libnoselfconn.so\n/lib/here/libnoselfconn.so\n/lib/there/libnoselfconn.so\n'
     assert_output $'libnoselfconn.so\n/lib/there/libnoselfconn.so'
 }
 
-@test "what the removal writes keeps its owner and its mode, behind a link too" {
+@test "a removal keeps the owner and mode of /etc/ld.so.preload, behind a link too" {
     local list=$BATS_TEST_TMPDIR/ld.so.preload
     printf 'libnoselfconn.so\nlibother.so\n' >"$BATS_TEST_TMPDIR/elsewhere"
     chmod 604 "$BATS_TEST_TMPDIR/elsewhere"
@@ -291,7 +286,7 @@ without_the_library() { # WHEN TEXT: on standard output; the loader's cache is t
 }
 
 # bats test_tags=root
-@test "where /proc is missing, the launcher says so" {
+@test "the launcher reports a missing /proc" {
     make -C "$copy" --silent install PREFIX="$BATS_TEST_TMPDIR/prefix" LDCONFIG=:
     local launcher
     # shellcheck disable=SC2016 # for the inner shell
@@ -299,7 +294,7 @@ without_the_library() { # WHEN TEXT: on standard output; the loader's cache is t
         make -C "$copy" --silent
         run unshare --mount sh -c 'mount -t tmpfs none /proc && exec "$0" --check' "$launcher"
         assert_line 'Is /proc mounted?'
-        [[ $status -eq 125 || $launcher != */copy/* && $status -eq 1 ]] # this one finds its library
+        [[ $status -eq 125 || $launcher != */copy/* && $status -eq 1 ]] # finds its library without /proc
     done
 }
 

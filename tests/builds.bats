@@ -1,8 +1,7 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: MIT
 # bats file_tags=builds
-# It builds without a warning wherever the legacy client lives. As root, since debootstrap wants that.
-# Run by make check-builds.
+# Builds without a warning in old and new Debians (make check-builds). debootstrap needs root.
 
 load helpers
 
@@ -38,7 +37,7 @@ in_debian() { # COMMAND...
         "$debian" "$@"
 }
 
-# A mirror's list of sid may be older than apt likes.
+# A mirror's list of sid may have expired.
 add() { # PACKAGE...
     cp /etc/resolv.conf "$debian/etc/"
     in_debian apt-get -qq -o Acquire::Check-Valid-Until=false update
@@ -52,18 +51,16 @@ builds() { # MAKE'S-VARIABLE...
     refute_output --partial warning
 }
 
-# With the standards, the levels of optimisation, and what distributions build with.
 builds_with_all_options() { # MAKE'S-VARIABLE...
     local options fortify='-U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=3' lto=()
     for options in '-O0 -std=gnu11' '-O1 -std=gnu17' "-O2 -std=gnu2x $fortify" -O3; do
         builds "$@" CFLAGS="$options -Werror"
     done
-    # clang's own object files need its own linker.
+    # clang's LTO objects need lld.
     [[ $* != *clang* ]] || lto=(LDFLAGS=-fuse-ld=lld)
     builds "$@" "${lto[@]}" CFLAGS="-O2 -flto $fortify -Werror"
 }
 
-# What was built there refuses a real self-connection.
 protects() {
     run -0 in_debian /src/build/noselfconn --check
 }
@@ -75,7 +72,6 @@ builds_in_an_empty_debian() { # RELEASE
     builds_with_all_options
 }
 
-# lld takes no version script with absent symbols.
 builds_with_clang_and_lld() {
     add clang lld
     builds_with_all_options CC=clang
@@ -89,17 +85,17 @@ builds_with_musl() {
     protects
 }
 
-@test "in an empty Debian 11, with gcc, libc6-dev and make alone" {
+@test "builds in an empty Debian 11 with gcc, libc6-dev and make alone" {
     builds_in_an_empty_debian bullseye
 }
 
-@test "in an empty Debian 12; then with clang, lld and musl-gcc" {
+@test "builds in an empty Debian 12, also with clang, lld and musl-gcc" {
     builds_in_an_empty_debian bookworm
     builds_with_clang_and_lld
     builds_with_musl
 }
 
-@test "in an empty Debian 13; then with clang, and for i386 and armhf with 64-bit time, which is armhf's own there" {
+@test "builds in an empty Debian 13, also with clang, and with 64-bit time for i386 and armhf" {
     local compiler time='-D_TIME_BITS=64 -D_FILE_OFFSET_BITS=64'
     builds_in_an_empty_debian trixie
     builds_with_clang_and_lld
@@ -110,7 +106,7 @@ builds_with_musl() {
     done
 }
 
-@test "in an empty Debian sid; then with its newest gcc and clang, lld and musl-gcc" {
+@test "builds in an empty Debian sid, also with the newest gcc and clang, lld and musl-gcc" {
     local newest
     builds_in_an_empty_debian sid
     builds_with_clang_and_lld

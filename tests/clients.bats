@@ -1,22 +1,20 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: MIT
-# Real programs, as Debian ships them. Protected, each does exactly what it does when nobody listens: the
-# same message and exit status. Unprotected it connects to itself. A live server it reaches as ever.
+# Debian's programs: protected, each has the message and exit status of a refused connection and reaches a live
+# server. Unprotected, it connects to itself.
 
 load helpers
 
-# The clients of clients/: short programs that connect to 127.0.0.1:50000 without blocking. The tests with
-# the tag `clients` need large packages: make check-clients.
+# The non-blocking clients of clients/. Tests with the tag `clients` need large packages: make check-clients.
 clients=$root/tests/clients
 
-# What changes from one run to the next, and does not matter: how long it took, at what time, as
-# which process, from which port.
+# Removes durations, times, process ids and source ports.
 normalised() {
     sed -E 's/after [0-9]+ ms/after N ms/; s/duration: [0-9]+ms/duration: Nms/; s/[0-9]{4}-[0-9]{2}-[0-9]{2} [0-9:]{8}/TIME/
         s/[0-9/]{10} [0-9:]{8}/TIME/; s/socat\[[0-9]+\]/socat[PID]/' <<<"$output"
 }
 
-# The client is to connect to 127.0.0.1:50000, and to say MESSAGE when that is refused.
+# The client connects to 127.0.0.1:50000 and prints MESSAGE for a refusal.
 is_refused_as_by_nobody() { # MESSAGE CLIENT...
     local message=$1 refusal refusal_status started refusal_took took
     shift
@@ -47,7 +45,6 @@ is_refused_as_by_nobody() { # MESSAGE CLIENT...
     eventually has_self_connected
 }
 
-# A live server answers the client's "hello".
 reaches_a_live_server() { # CLIENT...
     new_host
     server 50000
@@ -55,27 +52,27 @@ reaches_a_live_server() { # CLIENT...
     assert_output --partial answer-hello
 }
 
-@test "telnet" {
+@test "telnet is refused, and reaches a live server" {
     is_refused_as_by_nobody 'Connection refused' telnet 127.0.0.1 50000
     reaches_a_live_server sh -c '(cat; sleep 1) | telnet 127.0.0.1 50000'
 }
 
-@test "nc.openbsd" {
+@test "nc.openbsd is refused, and reaches a live server" {
     is_refused_as_by_nobody 'Connection refused' nc.openbsd -v 127.0.0.1 50000
     reaches_a_live_server nc.openbsd -N 127.0.0.1 50000
 }
 
-@test "nc.traditional" {
+@test "nc.traditional is refused, and reaches a live server" {
     is_refused_as_by_nobody 'Connection refused' nc.traditional -v 127.0.0.1 50000
     reaches_a_live_server nc.traditional -q 1 127.0.0.1 50000
 }
 
-@test "socat" {
+@test "socat is refused, and reaches a live server" {
     is_refused_as_by_nobody 'Connection refused' socat - TCP:127.0.0.1:50000
     reaches_a_live_server socat - TCP:127.0.0.1:50000
 }
 
-@test "curl and wget" {
+@test "curl and wget are refused, and reach a live server" {
     is_refused_as_by_nobody 'curl: (7) Failed to connect' curl -sS http://127.0.0.1:50000/
     new_host
     is_refused_as_by_nobody 'Connection refused' wget --tries 1 -nv -O - http://127.0.0.1:50000/
@@ -109,25 +106,25 @@ except OSError as error:
     reaches_a_live_server python3 -c "$client"
 }
 
-@test "Python, blocking" {
+@test "Python's blocking socket is refused, and reaches a live server" {
     python_client 'ConnectionRefusedError: [Errno 111]' 'converse(socket.create_connection(where))'
 }
 
-@test "Python, with a timeout" {
+@test "Python's socket with a timeout is refused, and reaches a live server" {
     python_client 'ConnectionRefusedError: [Errno 111]' 'converse(socket.create_connection(where, timeout=5))'
 }
 
-@test "Python's connect_ex()" {
+@test "Python's connect_ex() is refused, and reaches a live server" {
     python_client ECONNREFUSED \
         's = socket.socket(); e = s.connect_ex(where); print(errno.errorcode.get(e)); e or converse(s)'
 }
 
-@test "Python's asyncio" {
+@test "Python's asyncio is refused, and reaches a live server" {
     python_client 'ConnectionRefusedError: [Errno 111] Connect call failed' 'asyncio.run(stream())'
 }
 
 # shellcheck disable=SC2016 # Perl's variables
-@test "Perl" {
+@test "Perl is refused, and reaches a live server" {
     local client='use IO::Socket::INET;
         $s = IO::Socket::INET->new(PeerAddr => "127.0.0.1:50000") or die "$@\n";
         print $s "hello\n"; $s->flush; print scalar <$s>;'
@@ -135,7 +132,7 @@ except OSError as error:
     reaches_a_live_server perl -e "$client"
 }
 
-@test "node" {
+@test "node is refused, and reaches a live server" {
     local client='const s = require("net").connect(50000, "127.0.0.1");
         s.on("error", (error) => { console.error(error.message); process.exit(1); });
         s.on("connect", () => s.write("hello\n"));
@@ -145,13 +142,13 @@ except OSError as error:
 }
 
 # shellcheck disable=SC2016 # for the inner shell
-@test "bash's /dev/tcp" {
+@test "bash's /dev/tcp is refused, and reaches a live server" {
     local client='exec 5<>/dev/tcp/127.0.0.1/50000 && echo hello >&5 && read -r -u 5 line && echo "$line"'
     is_refused_as_by_nobody 'Connection refused' bash -c "$client"
     reaches_a_live_server bash -c "$client"
 }
 
-@test "redis-cli" {
+@test "redis-cli is refused, and reaches a live server" {
     is_refused_as_by_nobody 'Connection refused' redis-cli -h 127.0.0.1 -p 50000 ping
     new_host
     redis_server
@@ -159,13 +156,13 @@ except OSError as error:
     assert_output PONG
 }
 
-# A client that waits for its server to come back, and keeps it from coming back.
+# A client that waits for its server, and by a self-connection takes the server's port.
 wait_for_redis() { # COMMAND...
     background client "$@" sh -c \
         'until redis-cli -h 127.0.0.1 -p 50000 ping 2>&1 | grep -x -e ping -e PONG; do sleep 0.05; done'
 }
 
-@test "a reconnect loop of redis-cli lets the server come back" {
+@test "the server of a reconnecting redis-cli gets its port back" {
     export NOSELFCONN_LOG=$BATS_TEST_TMPDIR/log
     set_source_ports 50000 50031
     wait_for_redis protected
@@ -177,12 +174,12 @@ wait_for_redis() { # COMMAND...
     new_host
     set_source_ports 50000 50031
     wait_for_redis unprotected
-    eventually grep -q ping "$BATS_TEST_TMPDIR/client" # which is its own words
+    eventually grep -q ping "$BATS_TEST_TMPDIR/client" # an echo of the client's request
     run on here timeout 10 bash -c 'exec -a redis-server redis-check-rdb --bind 127.0.0.1 --port 50000'
     assert_output --partial 'Address already in use'
 }
 
-@test "ssh" {
+@test "ssh is refused, and reaches a live server" {
     is_refused_as_by_nobody 'Connection refused' ssh -F none -p 50000 127.0.0.1 true
     new_host
     cat >"$BATS_TEST_TMPDIR/server.py" <<'EOF'
@@ -222,17 +219,17 @@ EOF
 }
 
 # bats test_tags=clients
-@test "EventMachine gives the reason of a refusal" {
+@test "EventMachine reports a refusal" {
     is_refused_as_by_nobody 'unbound: Errno::ECONNREFUSED' ruby "$clients/eventmachine.rb"
 }
 
 # bats test_tags=clients
-@test "Tcl's socket -async returns a channel, which is refused" {
+@test "Tcl's socket -async returns a channel, which reports the refusal" {
     is_refused_as_by_nobody 'error: connection refused' tclsh "$clients/async.tcl"
 }
 
 # bats test_tags=clients
-@test "PHP's STREAM_CLIENT_ASYNC_CONNECT returns a socket, which is refused" {
+@test "PHP's STREAM_CLIENT_ASYNC_CONNECT returns a socket, which reports the refusal" {
     is_refused_as_by_nobody 'errno=111 Connection refused' php "$clients/async.php"
 }
 
@@ -253,13 +250,13 @@ EOF
 }
 
 # bats test_tags=clients
-@test "Java NIO is refused by finishConnect()" {
+@test "Java NIO's finishConnect() reports the refusal" {
     javac -d "$BATS_TEST_TMPDIR" "$clients/Connect.java"
     is_refused_as_by_nobody 'ConnectException: Connection refused' \
         java -Xshare:auto -XX:TieredStopAtLevel=1 -cp "$BATS_TEST_TMPDIR" Connect
 }
 
-# Prints what HAProxy logs of its first health check.
+# Prints HAProxy's log of its first health check.
 # shellcheck disable=SC2016 # for the inner shell
 first_health_check='/usr/local/lib/noselfconn-tests/haproxy -db -f "$0/haproxy.cfg" >"$1" 2>&1 &
     until grep "^Health check" "$1"; do sleep 0.05; done

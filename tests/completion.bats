@@ -1,12 +1,12 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: MIT
-# Completion of the command line in bash.
+# Completion in bash.
 
 load helpers
 
 scripts=${BATS_TEST_DIRNAME%/*}/scripts
 
-# What bash offers for the last word.
+# Bash's completions of the last word.
 completions() { # WORD...
     # shellcheck disable=SC2016 # for the inner shell
     bash --norc -c '. "$0"
@@ -16,14 +16,14 @@ completions() { # WORD...
         printf "%s\n" "${COMPREPLY[@]}"' "$scripts/completion/noselfconn.bash" "$@"
 }
 
-@test "bash: the options of noselfconn" {
+@test "bash completes the options of noselfconn" {
     run -0 completions noselfconn --
     assert_output $'--check\n--force\n--help\n--log\n--observe\n--trace\n--version'
     run -0 completions noselfconn --observe --lo
     assert_output --log
 }
 
-@test "bash: the destination of the log" {
+@test "bash completes the destination of the log" {
     run -0 completions noselfconn --log std
     assert_output stderr
     run -0 completions noselfconn --log = std
@@ -34,7 +34,7 @@ completions() { # WORD...
     assert_line stderr
 }
 
-@test "bash: the command, and then its arguments" {
+@test "bash completes the command and its arguments" {
     run -0 completions noselfconn --log stderr teln
     assert_line telnet
     run -0 completions noselfconn -- teln
@@ -46,7 +46,7 @@ completions() { # WORD...
     assert_output "$BATS_TEST_TMPDIR/an argument"
 }
 
-@test "bash: the options of noselfconn-audit, and the ports on which servers listen" {
+@test "bash completes the options of noselfconn-audit and the ports of listening servers" {
     run -0 completions noselfconn-audit --so
     assert_output --sockets
     server 40000
@@ -62,15 +62,14 @@ completions() { # WORD...
     assert_output 40000
 }
 
-@test "bash: the words of noselfconn-firewall" {
+@test "bash completes the words of noselfconn-firewall" {
     run -0 completions noselfconn-firewall ''
     assert_output $'on\noff\nstatus\n--help\n--version'
     run -0 completions noselfconn-firewall st
     assert_output status
 }
 
-# Each option of the usage is offered, and none that the program does not know.
-@test "bash: the options are those of --help" {
+@test "bash completes exactly the options of --help" {
     local program options
     for program in noselfconn noselfconn-audit noselfconn-firewall; do
         case $program in

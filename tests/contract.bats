@@ -1,13 +1,11 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: MIT
-# A blocked self-connection is indistinguishable from a connection that was refused. The program
-# `contract` prints what can be observed from before the call until the descriptor is used again: each
-# result, each event, the state. It has to print the same after both.
+# A blocked self-connection is indistinguishable from a refused connection. The program `contract` prints every
+# result, event and state from the call until the descriptor is used again; both outputs have to be equal.
 
 load helpers
 
-# Each on a new host, with its source port pinned: to the destination port for a self-connection, to
-# another one for a refusal by the kernel.
+# The source port is pinned: to the destination port for a self-connection, to another for a refusal.
 after_a_refusal() { # ARGUMENT...
     new_host
     set_source_ports 50002
@@ -20,7 +18,6 @@ after_a_blocked_self_connection() { # ARGUMENT...
     run -0 protected contract "$@" 50000 50000 50010
 }
 
-# The control: the same again, without the library.
 after_a_self_connection() { # ARGUMENT...
     new_host
     set_source_ports 50000
@@ -44,57 +41,57 @@ keeps_the_contract() { # ARGUMENT...
     assert_line 'a server on the source port, without SO_REUSEADDR: EADDRINUSE'
 }
 
-# By a call that waits, one that does not, and one with SO_SNDTIMEO.
+# Blocking, non-blocking, and with SO_SNDTIMEO.
 however_it_waits() { # ARGUMENT...
     keeps_the_contract "$@"
     keeps_the_contract --nonblock "$@"
     keeps_the_contract --send-timeout 5000 "$@"
 }
 
-@test "the contract over IPv4" {
+@test "the contract holds over IPv4" {
     however_it_waits 127.0.0.1
 }
 
-@test "the contract over IPv6" {
+@test "the contract holds over IPv6" {
     however_it_waits ::1
 }
 
-@test "the contract over IPv4 by an IPv6 socket" {
+@test "the contract holds over IPv4 with an IPv6 socket" {
     however_it_waits ::ffff:127.0.0.1
 }
 
-@test "the contract to a wildcard address" {
+@test "the contract holds for a wildcard address" {
     keeps_the_contract 0.0.0.0
     keeps_the_contract --nonblock ::
     keeps_the_contract --nonblock ::ffff:0.0.0.0
 }
 
-@test "the contract by MPTCP" {
+@test "the contract holds for MPTCP" {
     however_it_waits --protocol mptcp 127.0.0.1
 }
 
-@test "the contract by MPTCP over IPv6" {
+@test "the contract holds for MPTCP over IPv6" {
     however_it_waits --protocol mptcp ::1
 }
 
-@test "the contract where the refusal is learned by calling connect() again" {
+@test "the contract holds if the program learns of the refusal by a second connect()" {
     however_it_waits --again 127.0.0.1
     keeps_the_contract --again --nonblock --protocol mptcp ::1
 }
 
-@test "the contract by TCP Fast Open" {
+@test "the contract holds for TCP Fast Open" {
     keeps_the_contract --by sendto 127.0.0.1
     keeps_the_contract --by sendmsg ::1
     keeps_the_contract --by sendmmsg 127.0.0.1
 }
 
-@test "the contract by TCP Fast Open, without blocking" {
+@test "the contract holds for non-blocking TCP Fast Open" {
     keeps_the_contract --nonblock --by sendto ::1
     keeps_the_contract --nonblock --by sendmsg 127.0.0.1
     keeps_the_contract --nonblock --by sendmmsg 127.0.0.1
 }
 
-@test "the contract by a socket that the program bound itself" {
+@test "the contract holds for a bound socket" {
     local arguments
     for arguments in '127.0.0.1' '--nonblock ::1' '--protocol mptcp --nonblock 127.0.0.1' '--by sendto 127.0.0.1'; do
         # shellcheck disable=SC2086 # several words
@@ -110,8 +107,8 @@ however_it_waits() { # ARGUMENT...
     done
 }
 
-# Linux 6.1 cannot, 6.12 can: there is nothing to guard then, and the same to see.
-@test "the contract by TCP Fast Open and MPTCP" {
+# Linux 6.1 answers EOPNOTSUPP, 6.12 connects.
+@test "the contract holds for TCP Fast Open with MPTCP" {
     after_a_self_connection --protocol mptcp --by sendto 127.0.0.1
     if [[ $output != *'result: -1 E#95'* ]]; then # EOPNOTSUPP
         keeps_the_contract --protocol mptcp --by sendto 127.0.0.1
@@ -122,7 +119,7 @@ however_it_waits() { # ARGUMENT...
     assert_equal "$output" "$bare"
 }
 
-@test "a socket that the program bound itself stays bound, as after a refusal" {
+@test "a bound socket stays bound, as after a refusal" {
     set_source_ports 50002
     run -0 unprotected connect --bind 127.0.0.1 --bind-port 1314 127.0.0.1 50000
     assert_line 'local: 127.0.0.1:1314'
@@ -131,10 +128,10 @@ however_it_waits() { # ARGUMENT...
     assert_line 'local: 127.0.0.1:1314'
 }
 
-# The kernel computes them from the largest window that a peer has offered, and keeps that until the next
-# connect() (tcp_disconnect, tcp_connect_init).
+# Both depend on the peer's largest window, which the kernel keeps until the next connect()
+# (tcp_disconnect, tcp_connect_init).
 # bats test_tags=tools
-@test "SIOCOUTQ, and poll with TCP_NOTSENT_LOWAT, say the same as after a refusal" {
+@test "SIOCOUTQ and TCP_NOTSENT_LOWAT behave as after a refusal" {
     local client='
 import fcntl, select, socket, struct, sys
 s = socket.socket()
@@ -155,9 +152,9 @@ print("poll", [hex(event) for _, event in poll.poll(0)])'
     assert_line 'errno 0'
 }
 
-# Somewhere a firewall drops port 0. A blocking call would then wait for minutes.
+# Some firewalls drop port 0. A blocking call would then wait for minutes.
 # bats test_tags=severing
-@test "where the kernel refuses nothing at port 0, the call fails at once" {
+@test "the call fails at once if a firewall drops port 0" {
     local arguments
     for arguments in '' --nonblock '--protocol mptcp --nonblock' '--send-timeout 60000'; do
         new_host
@@ -174,7 +171,7 @@ print("poll", [hex(event) for _, event in poll.poll(0)])'
 }
 
 # bats test_tags=severing
-@test "where port 0 is redirected to a live server, nobody is connected to that" {
+@test "nobody is connected to a live server to which port 0 is redirected" {
     local arguments
     server 50100
     redirect 0 50100
@@ -190,7 +187,7 @@ print("poll", [hex(event) for _, event in poll.poll(0)])'
 }
 
 # bats test_tags=tools
-@test "SO_SNDTIMEO is what the program set" {
+@test "SO_SNDTIMEO keeps the program's value" {
     local client='
 import socket, struct
 s = socket.socket()
@@ -207,9 +204,9 @@ print(struct.unpack("ll", s.getsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, 16
     assert_output "errno 111"$'\n'"$timeout"
 }
 
-# It reads as zero, but means that no call waits. Set again, zero would mean that each waits for ever.
+# A negative value reads as zero and makes every call non-blocking. Restored as zero, calls would wait forever.
 # bats test_tags=tools,severing
-@test "a negative SO_SNDTIMEO stays: refused at once, where the kernel lets the program wait" {
+@test "a negative SO_SNDTIMEO stays, and the call is refused at once" {
     local client='
 import socket, struct
 s = socket.socket()
@@ -225,8 +222,8 @@ for port in 50000, 50100:
     assert_output $'111 0\n115 0'
 }
 
-# Sets one option after the other, reads all of them after a refusal by the kernel and after a blocked
-# self-connection, and prints which differ. It reads none of which two refusals differ, too.
+# Sets each option in turn and prints the options that differ between a refusal by the kernel and a blocked
+# self-connection, except those that differ between two refusals.
 differing_options='
 import select, socket, sys
 family, host, protocol, blocking = socket.AF_INET, "127.0.0.1", int(sys.argv[2]), sys.argv[3] == "blocking"
@@ -253,14 +250,14 @@ def attempt(source_port, *setting):
 differing = set()
 for setting in [()] + [(*option, value) for option in OPTIONS if option != (6, 19) for value in VALUES]:  # TCP_REPAIR
     refused = attempt(50002, *setting)
-    if refused and refused[0][-1] == 111:  # no option has kept the segments back
+    if refused and refused[0][-1] == 111:  # the set option did not keep segments from being sent
         results, blocked = attempt(50000, *setting)
         if results != refused[0]: print("results", setting, results)
         differing |= {option for option in OPTIONS if blocked[option] != refused[1][option]}
 print("differing:", *sorted("%d/%d" % option for option in differing))'
 
 # bats test_tags=tools,long
-@test "socket options: only those that shim/README.md lists differ from a refusal" {
+@test "only the socket options listed in shim/README.md differ from a refusal" {
     local arguments option
     local -A listed=(["1/7"]=SO_SNDBUF ["1/28"]=SO_PEERNAME ["1/42"]=SO_PEEK_OFF ["6/2"]=TCP_MAXSEG
         ["6/10"]=TCP_WINDOW_CLAMP ["6/45"]=TCP_RTO_MIN_US ["6/46"]=TCP_DELACK_MAX_US ["41/6"]=IPV6_2292PKTOPTIONS
@@ -279,9 +276,9 @@ print("differing:", *sorted("%d/%d" % option for option in differing))'
     assert_line --partial 'results ('
 }
 
-# The connection and its end come before the refusal.
+# For the connection and its end.
 # bats test_tags=tools,severing
-@test "a client with signal-driven I/O gets two signals more than for a refusal" {
+@test "a client with signal-driven I/O gets two more signals than for a refusal" {
     local blocking refused client='
 import fcntl, os, signal, socket, sys
 signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGRTMIN})

@@ -1,12 +1,12 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: MIT
-# What the library costs, in system calls: counted by strace, not timed.
+# The system calls that the library adds, counted by strace.
 
 # bats file_tags=shipped
 
 load helpers
 
-# The names of the system calls of COMMAND, one a line, from its first socket() on.
+# The names of COMMAND's system calls from its first socket() on.
 system_calls() { # PRELOAD COMMAND...
     local trace=$BATS_TEST_TMPDIR/trace
 
@@ -14,7 +14,7 @@ system_calls() { # PRELOAD COMMAND...
     sed -n '/^socket(/,$ s/(.*//p' "$trace"
 }
 
-# What the library adds to the system calls of COMMAND, each as "> name".
+# The system calls that the library adds, each as "> name".
 added_system_calls() { # COMMAND...
     system_calls '' "$@" >"$BATS_TEST_TMPDIR/without"
     system_calls "$library" "$@" >"$BATS_TEST_TMPDIR/with"
@@ -32,7 +32,6 @@ adds_one_getsockname() { # COMMAND...
     assert_output '> getsockname'
 }
 
-# On a new host both runs find the same port free; a server that closes first keeps it in TIME_WAIT.
 @test "a successful connect costs one getsockname()" {
     server 50100
     set_source_ports 51000 51999
@@ -56,37 +55,37 @@ adds_one_getsockname() { # COMMAND...
     adds_one_getsockname connect --protocol udp 127.0.0.1 50100
 }
 
-@test "a refused connect costs nothing" {
+@test "a refused connect costs no system call" {
     set_source_ports 51000 51999
     adds_nothing connect 127.0.0.1 50100
 }
 
-@test "a connect that fails otherwise costs nothing" {
+@test "a connect that fails with another error costs no system call" {
     adds_nothing connect 198.51.100.1 50100 # ENETUNREACH
     adds_nothing untouched short-length
     adds_nothing untouched wrong-family
     adds_nothing untouched null-address
 }
 
-@test "an AF_UNIX connect costs nothing" {
+@test "an AF_UNIX connect costs no system call" {
     adds_nothing untouched unix-stream
     adds_nothing untouched unix-datagram
 }
 
-@test "an AF_NETLINK connect costs nothing" {
+@test "an AF_NETLINK connect costs no system call" {
     adds_nothing untouched netlink
 }
 
-@test "a disconnect, by AF_UNSPEC, costs nothing" {
+@test "a disconnect by AF_UNSPEC costs no system call" {
     run added_system_calls untouched disconnect
     assert_output '> getsockname' # for the connect() before it
 }
 
-@test "sends without Fast Open cost nothing" {
+@test "sends without Fast Open cost no system call" {
     adds_nothing untouched sends
 }
 
-@test "a send without Fast Open costs no more than 30 instructions, with gcc and with clang" {
+@test "a send without Fast Open costs at most 30 instructions with gcc and clang" {
     local compiler call instructions
     for compiler in gcc clang; do
         make -C "$root" --silent --always-make BUILD="$BATS_TEST_TMPDIR/$compiler" CC=$compiler \
@@ -102,7 +101,7 @@ adds_one_getsockname() { # COMMAND...
     done
 }
 
-@test "with NOSELFCONN_MODE=off a connect costs nothing" {
+@test "a connect costs no system call with NOSELFCONN_MODE=off" {
     server 50100
     set_source_ports 51000 51999
     export NOSELFCONN_MODE=off

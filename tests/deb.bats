@@ -1,6 +1,6 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: MIT
-# The Debian packages, in a new Debian in a folder, as an operator would use it.
+# The Debian packages, in a new Debian in a folder.
 
 # bats file_tags=deb
 
@@ -10,7 +10,6 @@ version=$(sed -n 's/^VERSION = //p' "${BATS_TEST_DIRNAME%/*}/Makefile")
 suffix=${version}_$(dpkg --print-architecture).deb
 packages=("libnoselfconn_$suffix" "noselfconn_$suffix")
 
-# A Debian of its own for this file, from the mirror that this machine uses.
 setup_file() {
     local mirror
     [ "$EUID" -eq 0 ] || fail 'debootstrap has to be run as root'
@@ -32,7 +31,6 @@ find_files() {
         ! -path './run/*' | sort)
 }
 
-# With /proc, which ends with the command.
 in_debian() { # COMMAND...
     # shellcheck disable=SC2016 # for the inner shell
     unshare --mount --pid --fork --kill-child sh -c \
@@ -44,7 +42,7 @@ on_debian_host() { # COMMAND...
     on here bash -c "$(declare -f in_debian); debian=$debian; in_debian \"\$@\"" bash "$@"
 }
 
-@test "built twice, in different folders, it is the same, byte for byte" {
+@test "the Debian packages are the same byte for byte in any folder" {
     local folder package
     for folder in one another; do
         mkdir -p "$BATS_TEST_TMPDIR/$folder"
@@ -57,15 +55,14 @@ on_debian_host() { # COMMAND...
     done
 }
 
-@test "lintian finds nothing but what is explained" {
+@test "lintian reports only explained overrides" {
     run -0 lintian --allow-root --fail-on error,warning,info --display-info "${packages[@]/#/$root/build/}"
     assert_output ''
 }
 
-@test "the library is for several architectures side by side, and the README is there" {
+@test "the library's package is Multi-Arch: same, and the tools' has the README" {
     run -0 dpkg-deb --field "$root/build/${packages[0]}" Multi-Arch
     assert_output same
-    # The newest version of libc's symbols that the launcher needs.
     libc=$(in_debian cat /usr/bin/noselfconn | grep -aoE 'GLIBC_2\.[0-9.]+' | sort -Vu | tail -n 1)
     run -0 dpkg-deb --field "$root/build/${packages[1]}" Depends
     assert_output "libnoselfconn (= $version), libc6 (>= ${libc#GLIBC_})"
@@ -73,7 +70,7 @@ on_debian_host() { # COMMAND...
     assert_line '# libnoselfconn'
 }
 
-@test "it works by the bare name" {
+@test "the installed library works by its bare name" {
     set_source_ports 50000
     run on_debian_host env LD_PRELOAD=libnoselfconn.so telnet 127.0.0.1 50000
     assert_output --partial 'Connection refused'
@@ -81,7 +78,7 @@ on_debian_host() { # COMMAND...
     assert_output --partial 'Connected to 127.0.0.1'
 }
 
-@test "its launcher works, and proves it" {
+@test "the installed launcher refuses a self-connection, and --check succeeds" {
     run -0 on_debian_host noselfconn --check
     assert_output --partial 'works: a real self-connection'
     set_source_ports 50000
@@ -89,7 +86,7 @@ on_debian_host() { # COMMAND...
     assert_output --partial 'Connection refused'
 }
 
-@test "its manual pages and completions are where they are looked for" {
+@test "man and bash find the manual pages and completions" {
     run find_files
     assert_line ./usr/share/man/man1/noselfconn.1.gz
     assert_line ./usr/share/man/man1/noselfconn-audit.1.gz
@@ -120,8 +117,7 @@ lint_page() { # PAGE
     rm "$debian/usr/share/man/mandoc.db"
 }
 
-# Find it, watch it, prevent it, read the log, roll back: with what the README says.
-@test "an operator finds a self-connection, observes, enforces, reads the log and rolls back" {
+@test "the README guides an operator from a self-connection to enforcement and back" {
     local client='import socket, time
 for attempt in range(1000):
     try:
@@ -168,11 +164,11 @@ print("gave up", flush=True)'
     eventually grep -q connected "$BATS_TEST_TMPDIR/client"
 }
 
-@test "cron, as libnoselfconn(7) has it" {
+@test "cron runs the crontab line of libnoselfconn(7)" {
     run -0 grep -A 1 '^LD_PRELOAD=' "$root/scripts/man/libnoselfconn.7"
     assert_output 'LD_PRELOAD=libnoselfconn.so
 * * * * * client /opt/vendor/bin/client --once'
-    # cron itself sets the variable for the command.
+    # cron sets the variable of the crontab for its command.
     printf '%s\n' "${output/client *--once/root printenv LD_PRELOAD >/root/cron}" >"$debian/etc/cron.d/client"
     background cron on_debian_host cron -f
     wait_for_cron
@@ -190,19 +186,19 @@ wait_for_cron() {
     fail 'cron has not run the command'
 }
 
-@test "/etc/ld.so.preload, as the README has it, and its roll-back" {
+@test "the README's line for /etc/ld.so.preload works and can be undone" {
     local line
     line=$(readme_block '**Every program of the host**')
     assert_equal "$line" "echo '/usr/local/\$LIB/libnoselfconn.so' | sudo tee -a /etc/ld.so.preload"
     set_source_ports 50000
     # shellcheck disable=SC2016 # the loader's
-    echo '/usr/$LIB/libnoselfconn.so' >"$debian/etc/ld.so.preload" # as the README says of the packages
+    echo '/usr/$LIB/libnoselfconn.so' >"$debian/etc/ld.so.preload" # the README's line for packages
     run on_debian_host telnet 127.0.0.1 50000
     assert_output --partial 'Connection refused'
-    # A setuid program works as before: su may become another user.
+    # A setuid program still works: su may become another user.
     run -0 on_debian_host su --shell /bin/sh nobody --command 'id -un'
     assert_output nobody
-    # Its risk: without the library, every program complains.
+    # If the library is missing, every program prints an error.
     mv "$debian/usr/lib/$(dpkg-architecture -qDEB_HOST_MULTIARCH)/libnoselfconn.so" "$debian/root/aside"
     run -0 on_debian_host true
     assert_output --partial 'cannot be preloaded'
@@ -213,7 +209,7 @@ wait_for_cron() {
     rm "$debian/etc/ld.so.preload"
 }
 
-@test "removed, it leaves nothing, in /etc/ld.so.preload neither, and what others have there stays" {
+@test "a removal leaves no file and keeps others' entries of /etc/ld.so.preload" {
     local list=$debian/etc/ld.so.preload
     printf 'libnoselfconn.so\n# libc.so.6\nlibm.so.6\n' >"$list"
     run -0 --separate-stderr in_debian dpkg --install "/root/${packages[0]}"

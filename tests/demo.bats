@@ -1,6 +1,5 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: MIT
-# scripts/demo shows what it promises.
 
 load helpers
 
@@ -20,7 +19,7 @@ demo=${BATS_TEST_DIRNAME%/*}/scripts/demo
 }
 
 # bats test_tags=long
-@test "the demo leaves the range of ports as it is, and no socket but in TIME-WAIT" {
+@test "the demo keeps the port range, and leaves sockets only in TIME-WAIT" {
     set_source_ports 40000 40101
     run -0 on here timeout 300 "$demo"
     assert_output --partial 'the range from 40000 to 40101'
@@ -29,27 +28,26 @@ demo=${BATS_TEST_DIRNAME%/*}/scripts/demo
     assert_output ''
 }
 
-# The control of the demo's second half: a launcher that protects nothing.
-@test "the demo fails where a self-connection gets through the launcher" {
+# The control: a launcher that protects nothing.
+@test "the demo fails if a self-connection gets through the launcher" {
     cp -R "$root/scripts" "$BATS_TEST_TMPDIR"
     printf '#!/bin/sh\nexec "$@"\n' >"$BATS_TEST_TMPDIR/scripts/noselfconn"
     run -1 timeout 300 "$BATS_TEST_TMPDIR/scripts/demo"
     assert_line --regexp '^demo: the library refused 0 self-connections, and [1-9][0-9]* got through$'
 }
 
-@test "the demo fails where a guard is already active" {
+@test "the demo fails if a guard is already active" {
     run -1 timeout 300 env LD_PRELOAD="$library" "$demo"
     assert_line --regexp '^demo: telnet did not connect to itself in [0-9]+ attempts$'
 }
 
-@test "without telnet it says which package to install" {
+@test "without telnet the demo names the package to install" {
     ln -s /usr/bin/python3 "$BATS_TEST_TMPDIR/python3"
     run -1 --separate-stderr env PATH="$BATS_TEST_TMPDIR" "$demo"
     assert_equal "$stderr" $'demo: telnet is missing\nInstall the package telnet: tests/install-test-tools demo'
 }
 
-# By SIGINT, as from a terminal, once it has begun.
-@test "an interrupted demo leaves no client and no file behind" {
+@test "a demo interrupted by SIGINT leaves no client and no file behind" {
     local folder=$BATS_TEST_TMPDIR/tmp
     mkdir "$folder"
     TMPDIR=$folder background demo on here timeout --signal INT --kill-after 20 3 "$demo"

@@ -1,6 +1,6 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: MIT
-# The dry run: the launcher asks the kernel what a command would run, and nobody notices.
+# The dry run: the launcher finds out which program the kernel would run, and kills it before it runs.
 
 load helpers
 
@@ -14,15 +14,15 @@ teardown() {
     :
 }
 
-could_not_trace() { # COMMAND...: that ends with the launcher, which runs printenv
+could_not_trace() { # COMMAND... whose last word is the launcher
     run -0 --separate-stderr timeout 20 "$@" printenv LD_PRELOAD
     assert_output --partial "$library"
     assert_regex "$stderr" 'noselfconn: cannot tell whether this loads the library: printenv: it cannot be traced here'
 }
 
-@test "the command gets its signals as the caller had them, its process group, and no children" {
+@test "the command gets the caller's signal mask and process group, and no children" {
     local how without
-    # By Python, since a shell changes its signal mask.
+    # A shell changes its signal mask.
     local state='import os; print(*[line for line in open("/proc/self/status") if line[:4] in ("SigP", "SigB", "SigI", "SigC", "ShdP")], open("/proc/thread-self/children").read(), os.getpgrp(), os.getsid(0))'
     for how in pass 'signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGCHLD, signal.SIGTRAP])' \
         'signal.signal(signal.SIGCHLD, signal.SIG_IGN)' 'signal.pthread_sigmask(signal.SIG_BLOCK, range(1, 32))'; do
@@ -34,7 +34,7 @@ could_not_trace() { # COMMAND...: that ends with the launcher, which runs printe
     done
 }
 
-@test "nothing of the program runs, but for env" {
+@test "the dry run executes no instruction of a program except env" {
     printf '%s\n' '#!/bin/sh' 'echo ran >>runs' >script
     chmod +x script
     run -0 "$launcher" --check ./script
@@ -45,7 +45,7 @@ could_not_trace() { # COMMAND...: that ends with the launcher, which runs printe
     assert_output ran
 }
 
-@test "it ends within a second or so, whatever env does" {
+@test "the dry run ends within a second or so if env hangs" {
     printf '#!/usr/bin/env\n' >endless # env runs the script, which runs env
     chmod +x endless
     cp "$(type -P sleep)" env
@@ -57,7 +57,7 @@ could_not_trace() { # COMMAND...: that ends with the launcher, which runs printe
     run -1 pgrep -f "^./env 60\$"
 }
 
-@test "where a tracer or a sandbox is in the way, it cannot tell, and runs the command" {
+@test "under a tracer or sandbox the launcher cannot tell, and runs the command" {
     could_not_trace strace -f -qq -o /dev/null "$launcher"
     could_not_trace deny ptrace fail "$launcher"
     could_not_trace deny ptrace unknown "$launcher"
@@ -66,19 +66,19 @@ could_not_trace() { # COMMAND...: that ends with the launcher, which runs printe
     run -1 timeout 20 qemu-aarch64 -L /usr/aarch64-linux-gnu "$root/build/aarch64-linux-gnu/noselfconn" --check true
 }
 
-@test "a tracer of the launcher alone, or a debugger, is not in the way" {
+@test "the dry run works under a debugger or a tracer of the launcher alone" {
     run -0 strace -qq -o /dev/null "$launcher" --check true
     run -0 gdb -quiet -batch -ex run --args "$launcher" --check true
     assert_output --partial '/true loads the library; '
 }
 
-@test "it works in a new user namespace, and cannot tell below the launcher's own tracer" {
+@test "the dry run works in a new user namespace, but not in a traced command" {
     needs_a_namespace
     run -0 unshare --user "$launcher" --check true
     could_not_trace "$launcher" --trace "$launcher"
 }
 
-@test "it works without a descriptor of the caller's" {
+@test "the dry run works if the caller has no descriptor open" {
     # shellcheck disable=SC2016 # for the inner shell
     run -0 sh -c '"$0" printenv LD_PRELOAD <&- 2>&-' "$launcher"
     assert_output "$library"

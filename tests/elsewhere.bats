@@ -1,11 +1,10 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: MIT
-# Where a connection begins at one place and is completed at another: a descriptor that somebody else
-# made, a second connect(), a handshake on another processor.
+# Sockets made elsewhere, second calls of connect(), and handshakes on another processor.
 
 load helpers
 
-@test "a socket that was inherited over exec, received over SCM_RIGHTS, made by another thread, or dup'ed" {
+@test "a self-connection of an inherited, received, dup'ed or another thread's socket is refused" {
     local origin
     for origin in exec rights thread dup; do
         new_host
@@ -15,7 +14,7 @@ load helpers
 }
 
 # bats test_tags=library
-@test "while another thread waits for data in the same socket: both come back, and the socket is as after a refusal" {
+@test "a self-connection is refused and a thread in recv() on its socket returns" {
     set_source_ports 50000
     server 50100
     run -0 on here timeout 20 env LD_PRELOAD="$library $(preload slow)" waiting receiver 127.0.0.1 50000
@@ -23,7 +22,7 @@ load helpers
 }
 
 # bats test_tags=library,tools
-@test "while another thread waits in epoll_wait() for the same socket: it can see the connection before that is severed" {
+@test "a thread in epoll_wait() can see the connection before the library severs it" {
     local client='
 import select, socket, threading
 s = socket.socket()
@@ -44,7 +43,7 @@ thread.join()'
     assert_line 'event 0x4'
 }
 
-@test "connect() once more, after a non-blocking one" {
+@test "a second connect() after a non-blocking one is refused" {
     set_source_ports 50000
     run -0 protected connect --nonblock --again 127.0.0.1 50000
     assert_line --index 0 'connect: EINPROGRESS'
@@ -55,7 +54,7 @@ thread.join()'
     assert_connected_to_itself
 }
 
-@test "connect() once more, after one that was given up while it was pending" {
+@test "a second connect() after a timeout is refused" {
     set_source_ports 50000
     lose_syns_to 50000
     run protected connect --send-timeout 50 --again 127.0.0.1 50000
@@ -67,7 +66,7 @@ thread.join()'
 }
 
 # bats test_tags=library
-@test "connect() once more, for a connection that an unprotected process has begun" {
+@test "a second connect() to a connection begun by an unprotected process is refused" {
     set_source_ports 50000
     run on here env PRELOAD_AFTER_EXEC="$library" elsewhere begun 127.0.0.1 50000
     assert_refused
@@ -75,8 +74,8 @@ thread.join()'
     assert_connected_to_itself
 }
 
-# EALREADY tells of the connection that is pending already, and begins none.
-@test "connect() once more, for a pending connection that an unprotected process has begun: left alone" {
+# A call that fails with EALREADY begins no connection.
+@test "EALREADY for a pending connection begun by an unprotected process stays" {
     set_source_ports 50000
     lose_syns_to 50000
     run on here env PRELOAD_AFTER_EXEC="$library" elsewhere pending 127.0.0.1 50000
@@ -84,14 +83,14 @@ thread.join()'
     assert_line 'state: SYN_SENT'
 }
 
-# Receive packet steering lets another processor take the SYN in: connect() returns before.
+# With receive packet steering another processor receives the SYN, after connect() has returned.
 steer_packets() {
     on here unshare --mount sh -c \
         'mount -t sysfs sysfs /sys && echo 3 >/sys/class/net/lo/queues/rx-0/rps_cpus'
 }
 
-# Of 20,000 that have the same endpoints, the late RST of one can end the next (ECONNRESET): some are dead
-# before the library looks at them, and left alone.
+# All connections have the same endpoints, so a late RST of one can reset the next (ECONNRESET) before the
+# library's check.
 assert_nothing_gets_through() {
     [[ $output =~ attempts\ 20000\ refused\ ([0-9]+)\ self-connected\ 0\ other\ ([0-9]+) ]] ||
         fail "some got through: $output"
@@ -100,7 +99,7 @@ assert_nothing_gets_through() {
 }
 
 # bats test_tags=root,long,two-processors
-@test "20,000 non-blocking connects under receive packet steering" {
+@test "20,000 non-blocking self-connections are refused under receive packet steering" {
     set_source_ports 50000
     steer_packets
     run -0 protected attempts --nonblock 50000 20000
@@ -108,12 +107,12 @@ assert_nothing_gets_through() {
 
     run -0 unprotected attempts --nonblock 50000 20000
     assert_line 'attempts 20000 refused 0 self-connected 20000 other 0'
-    # What a check by getpeername() takes for harmless.
+    # A check by getpeername() would miss these.
     assert_line --regexp '^without a peer [1-9]'
 }
 
 # bats test_tags=root,long,two-processors
-@test "blocking connects and Fast Open under receive packet steering" {
+@test "blocking and Fast Open self-connections are refused under receive packet steering" {
     local call
     set_source_ports 50000
     steer_packets

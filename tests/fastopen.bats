@@ -1,16 +1,15 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: MIT
-# TCP Fast Open: a connection that is opened by a send, without connect() (MSG_FASTOPEN), or by a
-# connect() that only promises it (TCP_FASTOPEN_CONNECT; see ladder.bats too).
+# TCP Fast Open: connections opened by a send (MSG_FASTOPEN). TCP_FASTOPEN_CONNECT is in ladder.bats, too.
 
 load helpers
 
-# tcp_fastopen is a sum: 1 as a client, 2 as a server, 4 data in the first SYN without a cookie.
+# Bits of tcp_fastopen: 1 client, 2 server, 4 data in the first SYN without a cookie.
 set_fast_open() { # SUM
     on here tee /proc/sys/net/ipv4/tcp_fastopen <<<"$1" >/dev/null
 }
 
-# The program prints the same as after a refusal by the kernel, but for the port.
+# The program prints the same as after a refusal by the kernel, except the port.
 the_send_is_refused_instead() { # [--nonblock] CALL ADDRESS
     local refusal
     set_source_ports 50002
@@ -24,7 +23,7 @@ the_send_is_refused_instead() { # [--nonblock] CALL ADDRESS
     assert_connected_to_itself
 }
 
-@test "by sendto(), sendmsg() and sendmmsg()" {
+@test "a self-connection by sendto(), sendmsg() or sendmmsg() is refused" {
     the_send_is_refused_instead sendto 127.0.0.1
     new_host
     the_send_is_refused_instead sendmsg ::1
@@ -33,7 +32,7 @@ the_send_is_refused_instead() { # [--nonblock] CALL ADDRESS
     assert_line 'heard: hello'
 }
 
-@test "by sendto(), sendmsg() and sendmmsg(), without blocking" {
+@test "a self-connection by a non-blocking send is refused" {
     the_send_is_refused_instead --nonblock sendto ::1
     new_host
     the_send_is_refused_instead --nonblock sendmsg 127.0.0.1
@@ -41,7 +40,7 @@ the_send_is_refused_instead() { # [--nonblock] CALL ADDRESS
     the_send_is_refused_instead --nonblock sendmmsg 127.0.0.1
 }
 
-@test "with the data in the SYN" {
+@test "a self-connection with data in the SYN is refused" {
     local call
     for call in sendto sendmsg sendmmsg; do
         new_host
@@ -51,8 +50,8 @@ the_send_is_refused_instead() { # [--nonblock] CALL ADDRESS
     done
 }
 
-# The count of bytes, then the refusal.
-@test "with the data in the SYN, without blocking" {
+# The call returns the number of bytes; the refusal follows.
+@test "a non-blocking self-connection with data in the SYN is refused" {
     local call
     for call in sendto sendmsg; do
         new_host
@@ -62,9 +61,9 @@ the_send_is_refused_instead() { # [--nonblock] CALL ADDRESS
     done
 }
 
-# A second message, behind the one that opens the connection, finds it refused, or connected to itself.
+# The first message opens the connection, the second meets its outcome.
 # bats test_tags=severing
-@test "with the data in the SYN, without blocking, by sendmmsg() of two messages: both count as sent, and the refusal is still to be read" {
+@test "a non-blocking sendmmsg() counts both messages as sent, and SO_ERROR has the refusal" {
     set_fast_open 5
     set_source_ports 50002
     run -0 unprotected fastopen --nonblock sendmmsg ::1 50000
@@ -74,14 +73,14 @@ the_send_is_refused_instead() { # [--nonblock] CALL ADDRESS
     run -0 protected fastopen --nonblock sendmmsg ::1 50000
     assert_line --index 0 'sendmmsg: 2 0'
     assert_line 'heard: ECONNREFUSED'
-    lose_syns_to 50000 # the second message is not tried
+    lose_syns_to 50000 # the kernel does not try the second message
     run -0 protected fastopen --nonblock sendmmsg ::1 50000
     assert_line --index 0 'sendmmsg: 1 0'
     assert_line 'state: CLOSE'
     assert_line 'heard: ECONNREFUSED'
 }
 
-@test "while the SYN with the data is lost" {
+@test "a self-connection is refused while its SYN with data is lost" {
     local call refusal
     for call in sendto sendmsg; do
         new_host
@@ -99,9 +98,9 @@ the_send_is_refused_instead() { # [--nonblock] CALL ADDRESS
     done
 }
 
-# The second connect(), which the kernel refuses, has no MSG_DONTWAIT.
+# The library's second connect() has no MSG_DONTWAIT.
 # bats test_tags=severing
-@test "with MSG_DONTWAIT on a blocking socket: refused at once, where the kernel lets the program wait" {
+@test "a send with MSG_DONTWAIT on a blocking socket is refused at once" {
     local client='
 import socket
 s = socket.socket()
@@ -119,7 +118,7 @@ print(s.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR))'
 }
 
 # bats test_tags=severing
-@test "the log names the call" {
+@test "the log names the sending call" {
     local call
     set_source_ports 50000
     for call in sendto sendmsg sendmmsg; do
@@ -129,9 +128,8 @@ print(s.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR))'
     assert_output $'sendto\nsendmsg\nsendmmsg'
 }
 
-# What must pass through untouched.
 
-@test "a live server, reached by each of the three" {
+@test "each of the three calls reaches a live server" {
     local call
     prepare() {
         set_source_ports 50002
@@ -144,7 +142,7 @@ print(s.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR))'
     done
 }
 
-@test "ECONNREFUSED by somebody else" {
+@test "an ordinary refusal stays" {
     prepare() {
         set_source_ports 50002
     }
@@ -152,7 +150,7 @@ print(s.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR))'
     assert_line 'sendto: -1 ECONNREFUSED'
 }
 
-@test "EOPNOTSUPP, where the host does without Fast Open" {
+@test "EOPNOTSUPP of a host without Fast Open stays" {
     prepare() {
         set_fast_open 0
     }
@@ -160,7 +158,7 @@ print(s.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR))'
     assert_line 'sendmsg: -1 E#95'
 }
 
-@test "sends with the flag that name no destination" {
+@test "sends with MSG_FASTOPEN without a destination give the same result" {
     the_same_with_and_without fastopen without-destination
     assert_line 'sendto: 6 0'
     assert_line 'sendmsg wild, no length: 6 0'
@@ -168,7 +166,7 @@ print(s.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR))'
     assert_line 'no messages: 0 0'
 }
 
-@test "messages that the kernel declines are not looked at" {
+@test "messages that the kernel rejects are never read" {
     the_same_with_and_without fastopen wild-messages
     assert_line 'sendmsg NULL: -1 EFAULT'
     assert_line 'sendmsg bad descriptor: -1 EBADF'
@@ -177,7 +175,7 @@ print(s.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR))'
     assert_line 'sendto wild: -1 EFAULT'
 }
 
-@test "a real server behind a redirect" {
+@test "a server behind a redirect is reached" {
     local call
     prepare() {
         set_source_ports 50000
@@ -192,7 +190,7 @@ print(s.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR))'
     done
 }
 
-@test "a real server behind a redirect, which has answered before the call returns" {
+@test "a server behind a redirect that answers before the call returns is reached" {
     prepare() {
         set_source_ports 50000
         server 50100
@@ -205,7 +203,7 @@ print(s.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR))'
     assert_line 'heard: answer-hello'
 }
 
-@test "a real server behind a redirect, which is sent a single byte" {
+@test "a server behind a redirect is reached with a single byte" {
     prepare() {
         set_source_ports 50000
         server 50100
@@ -219,7 +217,7 @@ print(client.getsockname() == client.getpeername(), client.recv(100))'
     assert_output "True b'answer-\\n'"
 }
 
-# A server with Fast Open that says how many bytes it could read before the handshake was complete.
+# A Fast Open server that prints the number of bytes readable before the handshake was complete.
 fast_open_server='
 import socket
 server = socket.socket()
@@ -232,7 +230,7 @@ while True:
     client.close()
 '
 
-@test "a server with Fast Open and its cookie: the data arrives in the SYN" {
+@test "with a server's cookie the data arrives in the SYN" {
     set_fast_open 3
     set_source_ports 51000 51999
     background server on here python3 -c "$fast_open_server"
@@ -249,7 +247,6 @@ while True:
     assert_output --regexp 'TCPFastOpenPassive +3 '
 }
 
-# Real clients.
 
 @test "curl --tcp-fastopen is refused, and reaches a live server" {
     local -a curl=(curl -sS --tcp-fastopen --max-time 5 http://127.0.0.1:50000/page)

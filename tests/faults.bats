@@ -1,6 +1,6 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: MIT
-# Each system call that the library makes fails in turn: what the program sees then.
+# Each system call of the library fails in turn.
 
 load helpers
 
@@ -10,19 +10,17 @@ setup() {
     log=$BATS_TEST_TMPDIR/log
 }
 
-# Runs a command protected, and lets one of its system calls fail: the COUNTth, or COUNT+ for that
-# and all later ones.
+# Fails the COUNTth call of CALL, or with COUNT+ that and all later ones.
 failing() { # CALL ERROR COUNT COMMAND...
     traced -e trace="$1" -e inject="$1:error=$2:when=$3" "${@:4}"
 }
 
-# The same for a call that is about the log alone.
+# Fails a call of the log's.
 failing_on_log() { # CALL ERROR COMMAND...
     traced -P "$log" -E "NOSELFCONN_LOG=$log" -e trace="$1" -e inject="$1:error=$2" "${@:3}"
 }
 
-# What cannot be known is left as it is, with the errno of the program's own call.
-@test "getsockname fails: the result of the call stands" {
+@test "if getsockname fails, the program's result and errno stand" {
     run -0 failing getsockname ENOBUFS 1 connect 127.0.0.1 50000
     assert_line --index 0 'connect: 0'
     assert_connected_to_itself
@@ -30,7 +28,7 @@ failing_on_log() { # CALL ERROR COMMAND...
     set_source_ports 50000
     run -0 failing getsockname ENOBUFS 1 connect --nonblock 127.0.0.1 50000
     assert_line --index 0 'connect: EINPROGRESS'
-    # The control: the second one is the program's own.
+    # The control: the second call is the program's.
     new_host
     set_source_ports 50000
     run -0 failing getsockname ENOBUFS 2 connect 127.0.0.1 50000
@@ -38,14 +36,13 @@ failing_on_log() { # CALL ERROR COMMAND...
     assert_line 'local: E#105'
 }
 
-# Which of the library's getsockopt() calls is which.
 protocol=1 type=2 counters=3 both_looks=3..4 error=6 timeout=7
 
-@test "the protocol, or the type, cannot be read: a connection that was made at once stands, and the log says so" {
+@test "if protocol or type cannot be read, an established connection stands and is logged as undecided" {
     local option error
     export NOSELFCONN_LOG=$log
     for option in $protocol $type; do
-        for error in ENOBUFS ENOPROTOOPT; do # the second as before Linux 2.6.32
+        for error in ENOBUFS ENOPROTOOPT; do # ENOPROTOOPT before Linux 2.6.32
             new_host
             set_source_ports 50000
             run -0 failing getsockopt $error "$option" connect 127.0.0.1 50000
@@ -57,8 +54,8 @@ protocol=1 type=2 counters=3 both_looks=3..4 error=6 timeout=7
     assert_line --index 3 --regexp 'endpoint=127\.0\.0\.1:50000 mode=enforce action=undecided$'
 }
 
-# UDP and raw sockets never wait.
-@test "the protocol, or the type, cannot be read: a connection that was pending is refused" {
+# UDP and raw sockets are never pending.
+@test "if protocol or type cannot be read, a pending connection is refused" {
     local option
     for option in $protocol $type; do
         new_host
@@ -68,7 +65,7 @@ protocol=1 type=2 counters=3 both_looks=3..4 error=6 timeout=7
     done
 }
 
-@test "the kernel cannot be made to refuse it: the call fails at once" {
+@test "if the second connect() cannot be made, the call fails at once" {
     local how
     for how in "getsockopt EPERM $timeout connect" 'setsockopt EPERM 1 connect' \
         'connect EADDRNOTAVAIL 3 connect --nonblock' 'connect EINTR 3 connect --nonblock'; do
@@ -82,7 +79,7 @@ protocol=1 type=2 counters=3 both_looks=3..4 error=6 timeout=7
 }
 
 # Before Linux 5.6.
-@test "on a kernel without MPTCP a program that goes without it is refused" {
+@test "on a kernel without MPTCP a program that falls back to TCP is refused" {
     run -0 on here deny mptcp fail env LD_PRELOAD="$library" python3 -c '
 import socket
 try:
@@ -94,7 +91,7 @@ print(s.connect_ex(("127.0.0.1", 50000)))'
     assert_output $'MPTCP 93\n111'
 }
 
-@test "a stream of another protocol, SCTP say, is left alone" {
+@test "an SCTP stream connected to itself stays connected" {
     run -0 traced -e trace=getsockopt -e "inject=getsockopt:poke_exit=@arg4=$(as_int 132):when=$protocol" \
         connect 127.0.0.1 50000
     assert_line --index 0 'connect: 0'
@@ -107,32 +104,32 @@ print(s.connect_ex(("127.0.0.1", 50000)))'
     assert_refused
 }
 
-@test "the counters cannot be read: refused, since nobody else is proven" {
+@test "if TCP_INFO cannot be read, the connection is refused" {
     run failing getsockopt ENOBUFS $counters+ connect 127.0.0.1 50000
     assert_line --index 0 'connect: ECONNREFUSED'
     run failing getsockopt ENOBUFS $counters connect --nonblock --wait 127.0.0.1 50000
     assert_refused
 }
 
-@test "the counters cannot be read at first: a server is known by the second look" {
+@test "if only the first TCP_INFO fails, the second shows the server" {
     server 50100
     redirect 50000 50100
     run failing getsockopt ENOBUFS $counters connect 127.0.0.1 50000
     assert_line --index 0 'connect: 0'
 }
 
-as_int() { # NUMBER: its bytes, for strace
+as_int() { # NUMBER: prints its bytes for strace
     perl -e 'print unpack "H*", pack "L", shift' "$1"
 }
 
-# A client of a real server behind a redirect, told of its counters no more than BYTES.
+# A client of a real server behind a redirect gets only BYTES of TCP_INFO.
 told_of_the_first() { # BYTES
     traced -e trace=getsockopt -e "inject=getsockopt:poke_exit=@arg5=$(as_int "$1"):when=$both_looks" \
         connect 127.0.0.1 50000
 }
 
-# Each kernel's answer is as long as it has counters: 104 bytes since 2.6, the segments since 4.2.
-@test "the kernel does not count segments: refused, since nobody else is proven" {
+# TCP_INFO has 104 bytes since Linux 2.6, the segment counters since 4.2.
+@test "a connection is refused if TCP_INFO lacks the segment counters" {
     server 50100
     redirect 50000 50100
     local bytes
@@ -142,15 +139,15 @@ told_of_the_first() { # BYTES
     done
 }
 
-@test "the kernel counts segments, and not the bytes that were sent: a server is known by its SYN-ACK" {
+@test "without the sent bytes in TCP_INFO a server is recognised by its SYN-ACK" {
     server 50100
     redirect 50000 50100
     run told_of_the_first 144
     assert_line --index 0 'connect: 0'
 }
 
-# As gVisor does, and qemu-user, which answers with four bytes of something.
-@test "the kernel fills in the state alone, or not even that: refused" {
+# gVisor fills in the state alone, qemu-user four arbitrary bytes.
+@test "a connection is refused if TCP_INFO has at most the state" {
     local bytes
     bytes=01$(perl -e 'print "00" x 231')
     run traced -e trace=getsockopt -e "inject=getsockopt:poke_exit=@arg4=$bytes:when=$both_looks" \
@@ -160,8 +157,8 @@ told_of_the_first() { # BYTES
     assert_line --index 0 'connect: ECONNREFUSED'
 }
 
-# On 6.18 there is no such answer after the fallback.
-@test "the kernel says that MPTCP has fallen back to TCP: refused" {
+# Linux 6.18 gives no such answer after the fallback.
+@test "an MPTCP connection that fell back to TCP is refused" {
     local call=$((counters + 2)) flags
     for flags in 01000000 03000000; do
         run traced -e trace=getsockopt \
@@ -169,23 +166,23 @@ told_of_the_first() { # BYTES
             connect --protocol mptcp 127.0.0.1 50000
         assert_line --index 0 'connect: ECONNREFUSED'
     done
-    # The control: without that flag it is a server that speaks MPTCP.
+    # The control: without the flag the peer is an MPTCP server.
     run traced -e trace=getsockopt \
         -e "inject=getsockopt:retval=0:poke_exit=@arg4=000000000000000002000000:when=$call" \
         connect --protocol mptcp 127.0.0.1 50000
     assert_line --index 0 'connect: 0'
 }
 
-@test "the pending error cannot be taken away: refused, and the next connect() works" {
+@test "if SO_ERROR cannot be read, the connection is refused and the next connect() works" {
     run failing getsockopt ENOBUFS $error connect 127.0.0.1 50000
     assert_refused
-    # The control: after the library's last one comes the program's.
+    # The control: the program's call follows the library's last one.
     run failing getsockopt ENOBUFS $((timeout + 1)) connect 127.0.0.1 50000
     assert_line 'state: E#105'
 }
 
-# As some kernels do while another thread waits in the socket (EBUSY).
-@test "the kernel declines to disconnect at first: the other thread is woken, and it is as after a refusal" {
+# Some kernels answer EBUSY while another thread waits in the socket.
+@test "if the first disconnect fails, the waiting thread is woken and the socket is as after a refusal" {
     run -0 traced -e trace=connect,shutdown,sched_yield -e inject=connect:error=EBUSY:when=2..50 \
         connect 127.0.0.1 50000
     assert_refused
@@ -194,7 +191,7 @@ told_of_the_first() { # BYTES
     assert_equal "$(grep -c sched_yield "$BATS_TEST_TMPDIR/trace")" 49
 }
 
-@test "the kernel never disconnects: refused, shut down, and no segment is taken in any more" {
+@test "if every disconnect fails, the connection is refused and shut down, and its segments are dropped" {
     run -0 failing connect EBUSY 2+ connect --say hello 127.0.0.1 50000
     assert_line --index 0 'connect: ECONNREFUSED'
     refute_line 'state: ESTABLISHED'
@@ -206,7 +203,7 @@ told_of_the_first() { # BYTES
     assert_line 'heard: hello'
 }
 
-# The SYN comes through when it is sent again, after a second.
+# The SYN arrives at its retransmission, after a second.
 state_later() { # [STRACE-OPTION]...
     new_host
     set_source_ports 50000
@@ -225,21 +222,21 @@ print("state", s.getsockopt(socket.IPPROTO_TCP, 11, 1)[0])'
     output_of later
 }
 
-@test "the kernel never disconnects a pending one: it does not come about later" {
+@test "if every disconnect of a pending connection fails, it is never established" {
     run -0 state_later
     assert_line 'state 2' # SYN_SENT
-    # The control: without the filter it does.
+    # The control: without the filter it is.
     run -0 state_later -e inject=setsockopt:error=EPERM
     assert_line 'state 1' # ESTABLISHED
 }
 
-@test "neither disconnect nor shutdown nor the filter works: refused all the same" {
+@test "if disconnect, shutdown and filter fail, the connection is still refused" {
     run -0 traced -e trace=connect,shutdown,setsockopt -e inject=connect:error=EBUSY:when=2+ \
         -e inject=shutdown:error=ENOTCONN -e inject=setsockopt:error=EPERM connect 127.0.0.1 50000
     assert_line --index 0 'connect: ECONNREFUSED'
 }
 
-@test "every call for the log fails in turn: refused, with the same results as without a log" {
+@test "if a call for the log fails, the connection is refused as without a log" {
     local call expected
     run protected connect 127.0.0.1 50000
     assert_refused
@@ -252,12 +249,12 @@ print("state", s.getsockopt(socket.IPPROTO_TCP, 11, 1)[0])'
         NOSELFCONN_LOG=$log run -0 failing $call EIO 1+ connect 127.0.0.1 50000
         assert_output "$expected"
     done
-    # Of these a failure leaves the line, and what is not known zero.
+    # After these failures the line has a zero in place of the value.
     run cat "$log"
     assert_line --partial 'time=1970-01-01T00:00:00.000Z '
 }
 
-@test "a log line that is not written for an interrupt or for lack of space is lost, and nothing else" {
+@test "a log line lost to an interrupt or to lack of space has no other effect" {
     local error expected
     run protected connect 127.0.0.1 50000
     expected=$output
@@ -266,12 +263,11 @@ print("state", s.getsockopt(socket.IPPROTO_TCP, 11, 1)[0])'
         assert_output "$expected"
         [ ! -s "$log" ]
     done
-    # The control.
     NOSELFCONN_LOG=$log run -0 protected connect 127.0.0.1 50000
     [ -s "$log" ]
 }
 
-@test "a sandbox that denies getsockname or getsockopt leaves a program as it was" {
+@test "a program works in a sandbox that denies getsockname or getsockopt" {
     local call
     for call in getsockname getsockopt; do
         new_host
@@ -286,7 +282,7 @@ print("state", s.getsockopt(socket.IPPROTO_TCP, 11, 1)[0])'
     done
 }
 
-# As shim/README.md says: such a sandbox has to allow the two calls.
+# tests/README.md: such a sandbox has to allow both calls.
 @test "a sandbox that kills on getsockname kills at the first TCP connection" {
     set_source_ports 50002 50009
     server 50100

@@ -1,7 +1,6 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: MIT
-# scripts/noselfconn-firewall: every program of a host or network namespace, by a rule of the packet
-# filter. With GUARD=firewall the other files test what the rule refuses; here is the command itself.
+# scripts/noselfconn-firewall: the command. With GUARD=firewall other files test its rule (tests.mk).
 
 load helpers
 
@@ -14,7 +13,7 @@ assert_refused_by() { # PROGRAM ARGUMENT...
     assert_refused
 }
 
-@test "on refuses a self-connection, off lets it happen again" {
+@test "on refuses self-connections, off allows them" {
     set_source_ports 50000
     on here "$firewall" on
     assert_refused_by connect 127.0.0.1 50000
@@ -26,7 +25,7 @@ assert_refused_by() { # PROGRAM ARGUMENT...
     assert_connected_to_itself
 }
 
-@test "status says whether it is on, and counts what was refused" {
+@test "status shows on or off and the number of refused SYNs" {
     run -1 on here "$firewall" status
     assert_output $'IPv4: off\nIPv6: off'
     on here "$firewall" on
@@ -38,7 +37,7 @@ assert_refused_by() { # PROGRAM ARGUMENT...
     assert_output $'IPv4: on, refused: 2\nIPv6: on, refused: 1'
 }
 
-@test "off leaves the rules as they were, byte for byte" {
+@test "off restores the rules byte for byte" {
     local before
     on here iptables -A OUTPUT -o lo -j ACCEPT
     on here iptables -A OUTPUT -p tcp -m comment --comment 'another "rule"' -j ACCEPT
@@ -55,7 +54,7 @@ assert_refused_by() { # PROGRAM ARGUMENT...
     assert_output "$before"
 }
 
-@test "both rules come first, once, and on puts them there again" {
+@test "on puts both rules first, once, and restores that place" {
     local command
     on here "$firewall" on
     on here "$firewall" on
@@ -77,14 +76,14 @@ assert_refused_by() { # PROGRAM ARGUMENT...
     done
 }
 
-@test "the bytecode is what its listing says" {
+@test "the bytecode matches its listing" {
     local family listing
     on here "$firewall" on
     eval "$(sed -n '/^ports=/,/^version()/p' "$firewall" | sed '$d')"
     for family in ip ip6; do
         listing=code_v4
         [ $family = ip ] || listing=code_v6
-        # bpfc wants an instruction a line, and labels to jump to.
+        # bpfc expects one instruction a line and labels as jump targets.
         awk -F ' *# ' '{
             sub(/   .*/, "", $2)
             count = split($2, instruction, "; ")
@@ -99,7 +98,7 @@ assert_refused_by() { # PROGRAM ARGUMENT...
     done
 }
 
-@test "a client that is running already, a static program and a Go program are refused" {
+@test "a running client, a static program and a Go program are refused" {
     local program
     set_source_ports 50000
     background client on here python3 -c '
@@ -120,7 +119,7 @@ while True:
     done
 }
 
-# A header that changes the place of the ports, by IP_OPTIONS, IPV6_HOPOPTS or IPV6_DSTOPTS.
+# IP_OPTIONS, IPV6_HOPOPTS and IPV6_DSTOPTS move the ports within the packet.
 @test "a SYN with IPv4 options or IPv6 extension headers is refused" {
     local client='
 import errno, socket, sys
@@ -137,7 +136,7 @@ print(errno.errorcode.get(client.connect_ex((address, 50000)), "connected"))' op
         # shellcheck disable=SC2086 # several words
         run -0 on here python3 -c "$client" $options
         assert_output connected
-        new_host # where nothing is in TIME-WAIT
+        new_host # without sockets in TIME-WAIT
         set_source_ports 50000
         on here "$firewall" on
         # shellcheck disable=SC2086 # several words
@@ -146,8 +145,8 @@ print(errno.errorcode.get(client.connect_ex((address, 50000)), "connected"))' op
     done
 }
 
-# TCP_FASTOPEN_CONNECT: the data of the first send goes into the SYN.
-@test "a connection that connect() only promises is refused as by nobody" {
+# TCP_FASTOPEN_CONNECT: connect() succeeds at once, and the first send makes the SYN.
+@test "a deferred Fast Open connection is refused at its first send" {
     local refusal
     on here sh -c 'echo 5 >/proc/sys/net/ipv4/tcp_fastopen'
     set_source_ports 50002
@@ -161,7 +160,7 @@ print(errno.errorcode.get(client.connect_ex((address, 50000)), "connected"))' op
     assert_line --regexp '^IPv4: on, refused: [1-9]'
 }
 
-@test "a listener of SO_REUSEPORT on the same port gets connections from other ports" {
+@test "an SO_REUSEPORT listener on the same port gets connections from other ports" {
     on here "$firewall" on
     background server on here socat TCP4-LISTEN:50000,bind=127.0.0.1,reuseport,fork 'SYSTEM:echo welcome'
     eventually listens 50000
@@ -169,8 +168,8 @@ print(errno.errorcode.get(client.connect_ex((address, 50000)), "connected"))' op
     assert_line 'heard: welcome'
 }
 
-# Docker publishes a port by a chain of its own in nat, and drops what conntrack does not know.
-@test "beside chains like Docker's: a published port is reached, a self-connection is refused, off leaves the chains" {
+# Docker publishes a port by its own chain in nat and drops packets in conntrack state INVALID.
+@test "the rules work beside chains like Docker's, and off leaves those" {
     local before
     on here iptables -t nat -N DOCKER
     on here iptables -t nat -A OUTPUT -m addrtype --dst-type LOCAL -j DOCKER
@@ -193,7 +192,7 @@ print(errno.errorcode.get(client.connect_ex((address, 50000)), "connected"))' op
     assert_equal "$(all_rules | sed 's/\[.*\]//')" "$before"
 }
 
-# With files of its own, in place of the machine's.
+# Mounts copies over the machine's files.
 with_own_files() { # COMMAND-LINE
     # shellcheck disable=SC2016 # for the inner shell
     on here unshare --mount sh -c 'mount -t tmpfs none /run
@@ -204,7 +203,7 @@ with_own_files() { # COMMAND-LINE
 }
 
 # bats test_tags=root
-@test "beside ufw, and after its reload; and ufw's rules are as before, byte for byte" {
+@test "the rules work beside ufw and survive its reload, and ufw's rules stay byte for byte" {
     local before
     on here "$firewall" on
     run -0 with_own_files "ufw --force enable && ufw reload && $firewall status"
@@ -220,9 +219,9 @@ with_own_files() { # COMMAND-LINE
     assert_equal "$(all_rules | sed 's/\[.*\]//')" "$before"
 }
 
-# On a D-Bus of its own. Its reload takes out every rule of iptables.
+# firewalld runs on its own D-Bus. Its reload removes every iptables rule.
 # bats test_tags=root
-@test "beside firewalld; its reload keeps the rules by the manual's commands, off leaves its rules as before" {
+@test "the manual's commands keep the rules across a firewalld reload, and off restores firewalld's" {
     local backend tools=/usr/local/lib/noselfconn-tests/usr
     for backend in nftables iptables; do
         new_host
@@ -257,16 +256,16 @@ with_own_files() { # COMMAND-LINE
     done
 }
 
-@test "beside nftables' own rules, which can accept everything before" {
+@test "the rules work beside nftables chains that accept every packet" {
     on here nft 'add table inet mine; add chain inet mine leaving { type filter hook output priority -10; }; add rule inet mine leaving oifname lo accept'
     on here "$firewall" on
     set_source_ports 50000
     assert_refused_by connect 127.0.0.1 50000
 }
 
-# An ordinary user's host has no lock file for it.
+# Without root iptables-legacy cannot create its lock file.
 # bats test_tags=root
-@test "with iptables over the older interface: the same" {
+@test "the rules work with iptables-legacy" {
     local command before
     mkdir "$BATS_TEST_TMPDIR/legacy"
     for command in iptables ip6tables; do
@@ -285,18 +284,18 @@ with_own_files() { # COMMAND-LINE
     run -0 on here "$firewall" status
     assert_output $'IPv4: on, refused: 1\nIPv6: on, refused: 1'
     on here "$firewall" off
-    # The counters of the other rule go on.
+    # The other rule keeps its counter.
     assert_equal "$(all_rules | sed 's/\[.*\]//')" "$before"
 }
 
-# A command in front of iptables' own.
+# A command that shadows the real one in PATH.
 fake() { # NAME SCRIPT
     mkdir -p "$BATS_TEST_TMPDIR/bin"
     printf '#!/bin/sh\n%s\n' "$2" >"$BATS_TEST_TMPDIR/bin/$1"
     chmod +x "$BATS_TEST_TMPDIR/bin/$1"
 }
 
-@test "where the rule for IPv6 fails, the one for IPv4 is taken back" {
+@test "the IPv4 rule is removed if the IPv6 rule fails" {
     local before
     on here iptables -A OUTPUT -o lo -j ACCEPT
     before=$(all_rules)
@@ -310,7 +309,7 @@ fake() { # NAME SCRIPT
         assert_output --partial "$(grep -F 'lo -j' <<<"$before")"
         refute_output --partial noselfconn
     done
-    # One that was on before stays on.
+    # A rule that was on before stays on.
     on here "$firewall" on
     on here ip6tables -F OUTPUT
     PATH=$BATS_TEST_TMPDIR/bin:$PATH run -125 on here "$firewall" on
@@ -318,12 +317,12 @@ fake() { # NAME SCRIPT
     assert_output $'IPv4: on, refused: 0\nIPv6: off'
 }
 
-@test "without iptables, the right or the module it says what is missing, and changes nothing" {
+@test "missing iptables, privilege or module is reported, and no rule is changed" {
     run -125 on here unshare --mount sh -c "mount -t tmpfs none /usr/sbin && PATH=/usr/bin:/bin exec $firewall on"
     assert_output $'noselfconn-firewall: cannot find iptables\nInstall the package iptables.'
     run -125 on here setpriv --inh-caps=-all --bounding-set=-net_admin "$firewall" on
     assert_line --index 0 'noselfconn-firewall: the capability CAP_NET_ADMIN is missing'
-    # What 1.8.9 says without xt_bpf (seen on 6.1, tests/kernels/guest).
+    # The message of iptables 1.8.9 without xt_bpf (Linux 6.1, tests/kernels/guest).
     fake iptables-restore 'echo "Warning: Extension bpf revision 0 not supported, missing kernel module?
 iptables-restore v1.8.9 (nf_tables):
 line 3: RULE_INSERT failed (No such file or directory): rule in chain OUTPUT" >&2; exit 1'
@@ -334,16 +333,16 @@ line 3: RULE_INSERT failed (No such file or directory): rule in chain OUTPUT" >&
     assert_output $'IPv4: off\nIPv6: off'
 }
 
-# In a /proc without /proc/net, as where the kernel has no IPv6.
+# A /proc without /proc/net stands for a kernel without IPv6.
 # bats test_tags=root
-@test "on a kernel without IPv6 there is the rule for IPv4, and it says so" {
+@test "on a kernel without IPv6 only the IPv4 rule is set, with a message" {
     run -0 on here unshare --mount sh -c "mount -t proc -o subset=pid proc /proc && exec $firewall on"
     assert_output 'IPv6: not in this kernel'
     run -1 on here "$firewall" status
     assert_output $'IPv4: on, refused: 0\nIPv6: off'
 }
 
-@test "the unit runs it at every start, once it is enabled, and after other firewalls" {
+@test "the enabled systemd unit sets the rules at boot, after other firewalls" {
     run -0 make -C "$root" --silent install DESTDIR="$BATS_TEST_TMPDIR/installed" BUILD="$BATS_TEST_TMPDIR/build"
     run cat "$BATS_TEST_TMPDIR/installed/usr/local/lib/systemd/system/noselfconn-firewall.service"
     assert_line 'ExecStart=/usr/local/sbin/noselfconn-firewall on'
@@ -352,7 +351,7 @@ line 3: RULE_INSERT failed (No such file or directory): rule in chain OUTPUT" >&
     assert_output ''
 }
 
-@test "what it does not know is 125 and the usage; --help and --version" {
+@test "an unknown word is 125 and the usage; --help and --version" {
     local arguments
     for arguments in '' maybe 'on off' --nonsense; do
         # shellcheck disable=SC2086 # words

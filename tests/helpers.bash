@@ -1,16 +1,15 @@
 # SPDX-License-Identifier: MIT
 # shellcheck shell=bash
-# What the tests share. A test runs on a host of its own: a network namespace in which the source
-# port of the next connect() can be pinned, so that a self-connection happens every time.
+# A test runs on its own host: a network namespace in which the source port of the next connect() is pinned, so
+# that each attempt self-connects.
 #
-#     new_host             a host named `here`; each test starts with one
-#     on here COMMAND      run a command there
-#     unprotected COMMAND  on here, as it is: the positive control
-#     needs_a_namespace    where no namespace can be made (IN_PLACE, setup_suite.bash), `here` is this
-#                          machine, and a test that would change it ends here: it is not run
-#     protected COMMAND    on here, with the library preloaded; with GUARD=tracer traced, as a static
-#                          program where it is one of the tests'; with GUARD=firewall as it is, while
-#                          the rule of the packet filter is on
+#     new_host             makes the host `here`; each test starts with one
+#     on here COMMAND      runs a command on it
+#     unprotected COMMAND  the positive control
+#     protected COMMAND    with the library preloaded; with GUARD=tracer traced, test programs as static
+#                          ones; with GUARD=firewall under the packet filter's rule
+#     needs_a_namespace    skips the test if no namespace can be made (IN_PLACE, setup_suite.bash): `here`
+#                          is then this machine
 
 bats_require_minimum_version 1.5.0
 load assertions
@@ -18,20 +17,18 @@ load assertions
 root=${BATS_TEST_DIRNAME%/*}
 library=$root/build/libnoselfconn.so
 firewall=$root/scripts/noselfconn-firewall
-# Debian's tools, whatever else a developer's PATH holds.
 guard=${GUARD-library}
 PATH=$root/build/tests:/usr/sbin:/usr/bin:/sbin:/bin
 [ "$guard" != tracer ] || PATH=$root/build/static:$PATH
 export PATH LC_ALL=C.UTF-8
 unset LD_PRELOAD NOSELFCONN_MODE NOSELFCONN_LOG
 
-declare -gA host_process # name -> a process that keeps the namespace
+declare -gA host_process # a process in each host's namespace
 
 setup() {
     new_host
 }
 
-# Without the right to a namespace there is none to mount, either.
 is_for_root() {
     [[ " ${BATS_TEST_TAGS[*]-} " == *' root '* ]]
 }
@@ -41,7 +38,7 @@ teardown() {
     for name in "${!host_process[@]}"; do
         end_host "$name"
     done
-    # In place no namespace ends what a test has left behind.
+    # In place no namespace ends a test's background processes.
     # shellcheck disable=SC2046 # several processes
     [ -z "${IN_PLACE-}" ] || kill $(jobs -p) 2>/dev/null || :
     if [ -e "$BATS_TEST_TMPDIR/needs-a-namespace" ] && [ -z "${BATS_TEST_SKIPPED-}" ]; then
@@ -49,7 +46,7 @@ teardown() {
     fi
 }
 
-# A test that goes on behind this, in a subshell, fails (teardown).
+# skip in a subshell does not end the test: teardown then fails it.
 needs_a_namespace() {
     if [ -n "${IN_PLACE-}" ]; then
         touch "$BATS_TEST_TMPDIR/needs-a-namespace"
@@ -57,8 +54,8 @@ needs_a_namespace() {
     fi
 }
 
-# An ordinary user has the right to a network namespace only inside a user namespace; all hosts of a
-# test are in the same, so that cables can be laid between them.
+# An ordinary user may make network namespaces only in a user namespace. All hosts of a test share one, so that
+# veth pairs can join them.
 new_host() { # [NAME]
     local name=${1:-here} process
     local -a others namespaces=(--net) enter=()
@@ -89,7 +86,7 @@ new_host() { # [NAME]
     host_process[$name]=$process
 }
 
-# Whatever a test started on the host ends with it.
+# Kills every process of the host.
 end_host() { # NAME
     local namespace=/proc/${host_process[$1]}/ns/net process
     local -a processes=()
@@ -141,7 +138,7 @@ switch_firewall() { # on|off HOST
     fi
 }
 
-# protected, under strace, which writes into a file `trace`.
+# protected, under strace, with its output in a file `trace`.
 traced() { # [STRACE-OPTION]... COMMAND...
     on here strace -qq -o "$BATS_TEST_TMPDIR/trace" -E "LD_PRELOAD=$library" "$@"
 }
@@ -150,7 +147,7 @@ as_an_ordinary_user() {
     on here setpriv --reuid nobody --regid nogroup --clear-groups "$@"
 }
 
-# Not every kernel runs 32-bit programs beside 64-bit ones (IA32_EMULATION).
+# 64-bit kernels need IA32_EMULATION for 32-bit programs.
 runs_32_bit() {
     local status=0
     "$root/build/tests/raw-i386" 127.0.0.1 1 >/dev/null 2>&1 || status=$?
@@ -162,19 +159,19 @@ needs_32_bit() {
     runs_32_bit || skip 'needs a kernel that runs 32-bit programs'
 }
 
-# A library of tests/objects/, for LD_PRELOAD.
+# The path of a library of tests/objects/.
 preload() { # NAME
     printf '%s\n' "$root/build/tests/$1.so"
 }
 
-# A block of the README: the first one that follows a line with TITLE.
+# The README's first code block after a line with TITLE.
 readme_block() { # TITLE
     awk -v title="$1" 'index($0, title) { seen = 1 }
         seen && /^```/ { if (inside) exit; inside = 1; next }
         inside' "$root/README.md"
 }
 
-# Starts a command in the background, with its output in a file of that name, which is empty at first.
+# Starts a command in the background with its output in a file NAME.
 background() { # NAME COMMAND...
     : >"$BATS_TEST_TMPDIR/$1"
     "${@:2}" </dev/null >"$BATS_TEST_TMPDIR/$1" 2>&1 3>&- &
@@ -184,7 +181,7 @@ output_of() { # NAME
     cat "$BATS_TEST_TMPDIR/$1"
 }
 
-# Runs the command again and again until it succeeds; fails after ten seconds.
+# Repeats the command until it succeeds; fails after ten seconds.
 eventually() {
     local attempt
     for ((attempt = 0; attempt < 500; attempt++)); do
@@ -196,7 +193,7 @@ eventually() {
     fail "did not come true within ten seconds: $*"
 }
 
-# A second host named `there`, 192.0.2.2, on a cable to here, 192.0.2.1.
+# Makes a host `there` (192.0.2.2) with a cable to here (192.0.2.1).
 neighbour() {
     new_host there
     on here ip link add cable type veth peer name cable netns "${host_process[there]}"
@@ -206,7 +203,7 @@ neighbour() {
     on there ip link set cable up
 }
 
-# The ephemeral range of the host. One port alone: the next connect() can have no other source port.
+# Sets the ephemeral range. With a single port every connect() gets that source port.
 set_source_ports() { # LOW [HIGH] [HOST]
     needs_a_namespace
     on "${3:-here}" tee /proc/sys/net/ipv4/ip_local_port_range <<<"$1 ${2:-$1}" >/dev/null
@@ -217,7 +214,7 @@ own_address() { # ADDRESS [HOST]
     case $1 in
     *:*)
         on "${2:-here}" ip address add "$1/128" dev lo nodad
-        # Its route comes later (addrconf_add_ifaddr, addrconf_dad_work).
+        # The kernel adds its route later (addrconf_add_ifaddr, addrconf_dad_work).
         eventually has_local_route "$1" "${2:-here}"
         ;;
     *) on "${2:-here}" ip address add "$1/32" dev lo ;;
@@ -228,12 +225,12 @@ has_local_route() { # ADDRESS HOST
     [ -n "$(on "$2" ip -6 route show table local "$1")" ]
 }
 
-filter() { # HOST NFTABLES-RULE: one more rule for what arrives
+filter() { # HOST NFTABLES-RULE: adds a rule for incoming packets
     needs_a_namespace
     on "$1" nft "add table inet test; add chain inet test arriving { type filter hook input priority 0; }; add rule inet test arriving $2"
 }
 
-# Counts the SYN-ACKs from port 50000 to itself: what only a self-connection sends.
+# Counts SYN-ACKs from port 50000 to itself, which only a self-connection sends.
 count_self_connections() {
     filter here 'tcp sport 50000 tcp dport 50000 tcp flags & (syn | ack) == syn | ack counter'
 }
@@ -242,7 +239,7 @@ has_self_connected() {
     on here nft list ruleset | grep -q 'counter packets [1-9]'
 }
 
-# Connections to the port stay pending: the SYN is sent, and lost.
+# Drops SYNs to the port, so that connections stay pending.
 lose_syns_to() { # PORT [HOST]
     filter "${2:-here}" "tcp dport $1 tcp flags & (syn | ack) == syn drop"
 }
@@ -263,8 +260,8 @@ listening_process() { # PORT
     on here ss -Hltnp "sport = :$1" | LC_ALL=C sed -n 's/.*pid=\([0-9]*\).*/\1/p'
 }
 
-# A server that answers each line with that line after "answer-" (a socket connected to itself
-# hears its own words too), and says GREETING first where one is given.
+# A server that sends GREETING, if any, and answers each line with "answer-" and the line: a self-connected
+# socket would receive the plain line.
 server() { # PORT [ADDRESS] [GREETING] [HOST]
     local address=${2:-127.0.0.1} host=${4:-here} kind=TCP4
     local answer='sed -u s/^/answer-/'
@@ -276,9 +273,8 @@ server() { # PORT [ADDRESS] [GREETING] [HOST]
     eventually listens "$1" "$host"
 }
 
-# What servers do that do not wait to be spoken to, 200 times each, to blocking and non-blocking
-# clients by TCP and MPTCP: none is refused, and by TCP no line is lost. With MPTCP the server announces
-# another address by itself.
+# Servers that act before a request, 200 connections each, with blocking and non-blocking clients, by TCP and
+# MPTCP: none is refused, and by TCP no line is lost. With MPTCP the server announces another address.
 quick_servers() { # [--direct]
     local behaviour address heard port=50000
     local -a client
@@ -291,7 +287,7 @@ quick_servers() { # [--direct]
                 run -0 protected timeout 60 quick $client $behaviour $address $port 200
                 port=$((port + 200))
                 assert_output --regexp '^connects 200 refused 0 heard [0-9]+$'
-                # Over a line by MPTCP the kernel can take its time.
+                # MPTCP can deliver the line late.
                 case $client in
                 *mptcp*) [ "${output##* }" -ge $((heard * 9 / 10)) ] ;;
                 *) assert_equal "${output##* }" "$heard" ;;
@@ -301,8 +297,7 @@ quick_servers() { # [--direct]
     done
 }
 
-# Debian's redis-server is redis-check-rdb by another name (it looks at argv[0]); the package of the
-# server would start one on the machine.
+# redis-check-rdb is redis-server under another argv[0]; the server's package would start one on the machine.
 redis_server() {
     background redis on here bash -c \
         'exec -a redis-server redis-check-rdb --bind 127.0.0.1 --port 50000 --save ""'
@@ -313,7 +308,7 @@ self_connected_sockets() {
     on here ss -Htan | awk '$4 == $5'
 }
 
-# For the output of `run ... connect`: the socket has itself as its peer.
+# For the output of `run ... connect`: the peer is the socket itself.
 assert_connected_to_itself() {
     local local_endpoint peer
     local_endpoint=$(sed -n 's/^local: //p' <<<"$output")
@@ -323,7 +318,7 @@ assert_connected_to_itself() {
     fi
 }
 
-# For the output of `run ... connect`: as after a refusal by somebody else.
+# For the output of `run ... connect`: as after an ordinary refusal.
 assert_refused() {
     assert_success
     case ${lines[0]} in
@@ -334,9 +329,9 @@ assert_refused() {
     assert_line 'state: CLOSE'
 }
 
-# For a command that prints what `connect` does.
+# For a command that prints the output of `connect`.
 refused_instead_of_connected_to_itself() { # COMMAND...
-    # In place the port would be in TIME-WAIT for a minute.
+    # In place the port would stay in TIME-WAIT for a minute.
     needs_a_namespace
     run protected "$@"
     assert_refused
@@ -344,8 +339,8 @@ refused_instead_of_connected_to_itself() { # COMMAND...
     assert_connected_to_itself
 }
 
-# The command does the same with and without the library: output, errors and exit status. Each time
-# on a new host, prepared by the function `prepare` where the test defines one.
+# Output, errors and exit status are the same with and without the library, each time on a new host prepared by
+# the test's `prepare`.
 the_same_with_and_without() { # COMMAND...
     local without
     prepare

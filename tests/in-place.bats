@@ -1,12 +1,11 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: MIT
-# Where nothing may be changed: on the range of ports that the machine has, without any right. A test finds a
-# port that the kernel is about to choose (programs/ahead.c), or binds the socket to its destination.
+# Without privileges, on the machine's own port range. A test finds a port that the kernel is about to choose
+# (programs/ahead.c), or binds the socket to its destination.
 
 load helpers
 
-# COMMAND PORT at ports ahead, until one of them was connected to itself and refused: 1 port in 4 is. Prints
-# what all commands say.
+# Runs COMMAND PORT at ports ahead until a self-connection is refused (1 port in 4). Prints all output.
 until_refused() { # COMMAND...
     local port places attempt which
     for ((which = 0; which < 60; which++)); do
@@ -19,7 +18,7 @@ until_refused() { # COMMAND...
     fail "no self-connection was refused at $which ports: $*"
 }
 
-# The control. Prints the port.
+# The control; prints the port.
 until_connected_to_itself() { # PATTERN COMMAND...
     local port places attempt which
     for ((which = 0; which < 60; which++)); do
@@ -34,8 +33,7 @@ until_connected_to_itself() { # PATTERN COMMAND...
     fail "not connected to itself at $which ports: ${*:2}"
 }
 
-# Below the range from which clients get theirs. At any time only some ten ports of it are ahead, so that
-# `ahead` soon repeats itself.
+# Prints a port below the clients' range.
 free_port() {
     local port
     while
@@ -49,7 +47,7 @@ refused_self_connections() {
     grep -c action=refused "$NOSELFCONN_LOG"
 }
 
-@test "in place: connect() at ports that the kernel is about to choose" {
+@test "in place: connect() to the next source port is refused" {
     export NOSELFCONN_LOG=$BATS_TEST_TMPDIR/log
     run -0 until_refused connect 127.0.0.1
     assert_line 'connect: ECONNREFUSED'
@@ -59,7 +57,7 @@ refused_self_connections() {
 }
 
 # bats test_tags=tools
-@test "in place: a loop of telnet" {
+@test "in place: a loop of telnet is refused" {
     local port
     export NOSELFCONN_LOG=$BATS_TEST_TMPDIR/log
     run -0 until_refused telnet 127.0.0.1
@@ -71,7 +69,7 @@ refused_self_connections() {
 }
 
 # bats test_tags=tools
-@test "in place: a loop of Python's socket.create_connection()" {
+@test "in place: a loop of Python's socket.create_connection() is refused" {
     local client='
 import socket, sys
 try:
@@ -89,8 +87,8 @@ without_local_port() {
     grep -v '^local: ' <<<"$output"
 }
 
-# The tries before the one that is met are refused by the kernel.
-@test "in place: the contract at a port that the kernel is about to choose" {
+# The kernel refuses the attempts before the self-connection.
+@test "in place: the contract holds at the next source port" {
     local port places live attempt which refusal=
     export NOSELFCONN_LOG=$BATS_TEST_TMPDIR/log
     for ((which = 0; which < 60; which++)); do
@@ -110,8 +108,7 @@ without_local_port() {
     assert_equal "$(without_local_port)" "$refusal"
 }
 
-# A bound socket keeps its port after a refusal.
-@test "in place: the contract of a bound socket" {
+@test "in place: the contract holds for a bound socket" {
     local address source live refusal option
     for address in 127.0.0.1 ::1; do
         for option in '' --nonblock; do
@@ -135,8 +132,7 @@ without_local_port() {
     done
 }
 
-# Its destination is the port that it is bound to.
-@test "in place: a bound socket is refused, over IPv4 and IPv6, and its port is free" {
+@test "in place: a socket bound to its destination is refused over IPv4 and IPv6, and its port is free" {
     local address port
     for address in 127.0.0.1 ::1; do
         port=$(free_port)

@@ -1,12 +1,10 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: MIT
-# What is a self-connection, and what only looks like one. Each is refused with the library, and
-# connects to itself without.
+# Each kind of self-connection is refused with the library and connects to itself without it.
 
 load helpers
 
-# `connect` with these arguments, without the library and on a host that loses its SYNs, fails with
-# ERROR; when the SYNs get through, the socket is connected to itself.
+# While its SYNs are dropped, the unprotected `connect` fails with ERROR; afterwards the socket connects to itself.
 becomes_connected_to_itself() { # ERROR ARGUMENT...
     background pending unprotected connect --wait "${@:2}"
     eventually grep -q "^connect: $1" "$BATS_TEST_TMPDIR/pending"
@@ -18,7 +16,6 @@ becomes_connected_to_itself() { # ERROR ARGUMENT...
     assert_connected_to_itself
 }
 
-# Each on a new host, with the source port pinned to 50000, and what the test's own `prepare` adds.
 each_is_refused() { # ARGUMENTS-OF-CONNECT...
     local arguments
     for arguments; do
@@ -30,26 +27,26 @@ each_is_refused() { # ARGUMENTS-OF-CONNECT...
     done
 }
 
-@test "over IPv4, without blocking, over IPv6, and over IPv4 by an IPv6 socket" {
+@test "a self-connection is refused over IPv4, without blocking, over IPv6 and over IPv4 by an IPv6 socket" {
     each_is_refused 127.0.0.1 '--nonblock --wait 127.0.0.1' ::1 ::ffff:127.0.0.1
 }
 
-@test "by an IPv6 address without the scope id, or as long as any address can be" {
+@test "a self-connection is refused with an IPv6 address of the shortest and the longest length" {
     each_is_refused '--short-scope ::1' '--long-address ::1' '--long-address --nonblock --wait ::1'
 }
 
-@test "to a wildcard" {
+@test "a self-connection to a wildcard is refused" {
     each_is_refused 0.0.0.0 :: ::ffff:0.0.0.0
 }
 
-@test "to a wildcard, by a socket that is bound to an address" {
+@test "a self-connection to a wildcard by a socket bound to an address is refused" {
     prepare() {
         own_address 192.0.2.1
     }
     each_is_refused '--bind ::ffff:127.0.0.1 --bind-port 50000 ::' '--bind 192.0.2.1 --bind-port 50000 0.0.0.0'
 }
 
-@test "to another address of 127.0.0.0/8, and to the host's own addresses" {
+@test "a self-connection on another address of 127.0.0.0/8 or of the host is refused" {
     prepare() {
         own_address 192.0.2.1
         own_address 2001:db8::1
@@ -57,7 +54,7 @@ each_is_refused() { # ARGUMENTS-OF-CONNECT...
     each_is_refused '--bind 127.1.2.3 --late-port 127.1.2.3' 192.0.2.1 2001:db8::1
 }
 
-@test "to a link-local address with its scope" {
+@test "a self-connection on a link-local address is refused" {
     prepare() {
         on here ip link add cable0 type veth peer name cable1
         on here ip link set cable0 up
@@ -67,20 +64,20 @@ each_is_refused() { # ARGUMENTS-OF-CONNECT...
     each_is_refused fe80::1%cable0
 }
 
-@test "by MPTCP, also over IPv6 and without blocking" {
+@test "a self-connection by MPTCP is refused over IPv4, IPv6 and without blocking" {
     each_is_refused '--protocol mptcp 127.0.0.1' '--protocol mptcp --nonblock --wait ::1'
 }
 
-@test "by a socket bound to the port, to the wildcard and the port, or with IP_BIND_ADDRESS_NO_PORT" {
+@test "a self-connection by a bound socket, or with IP_BIND_ADDRESS_NO_PORT, is refused" {
     each_is_refused '--bind 127.0.0.1 --bind-port 50000 127.0.0.1' '--bind 0.0.0.0 --bind-port 50000 127.0.0.1' \
         '--bind 127.0.0.1 --late-port 127.0.0.1'
 }
 
-@test "beside a live listener, by a socket bound to its port with SO_REUSEADDR" {
+@test "a self-connection beside a live listener, bound with SO_REUSEADDR, is refused" {
     each_is_refused '--reuse-address --bind 127.0.0.1 --bind-port 50000 --listen-beside 127.0.0.1'
 }
 
-@test "while the connection is pending: interrupted by a signal, given up after SO_SNDTIMEO, or non-blocking" {
+@test "a pending self-connection is refused after a signal, SO_SNDTIMEO or without blocking" {
     local error arguments
     while read -r error arguments; do
         new_host
@@ -100,7 +97,7 @@ EOF
 }
 
 # bats test_tags=library,tools
-@test "a pending connection gets a millisecond to settle, and no more" {
+@test "the library waits one millisecond for a pending connection" {
     set_source_ports 50000
     lose_syns_to 50000
     traced -e trace=ppoll connect --nonblock 127.0.0.1 50000
@@ -110,7 +107,7 @@ EOF
 }
 
 # bats test_tags=severing
-@test "of which the fewest segments have arrived: its own SYN and its own SYN-ACK" {
+@test "a self-connection is refused with only its SYN and SYN-ACK received" {
     set_source_ports 50000
     filter here 'tcp sport 50000 tcp dport 50000 tcp flags & (syn | ack) == ack drop'
     run protected connect 127.0.0.1 50000
@@ -119,13 +116,13 @@ EOF
     assert_connected_to_itself
 }
 
-@test "by TCP_FASTOPEN_CONNECT, where the server's cookie is not known" {
+@test "a self-connection by TCP_FASTOPEN_CONNECT without a cookie is refused" {
     each_is_refused '--fast-open 127.0.0.1'
 }
 
 # bats test_tags=severing
-@test "by TCP_FASTOPEN_CONNECT, where connect() only promises the connection" {
-    on here sh -c 'echo 5 >/proc/sys/net/ipv4/tcp_fastopen' # 1: as a client, 4: without a cookie
+@test "a connection that TCP_FASTOPEN_CONNECT defers is refused at connect()" {
+    on here sh -c 'echo 5 >/proc/sys/net/ipv4/tcp_fastopen' # 1: client, 4: without a cookie
     set_source_ports 50000
     run protected connect --fast-open --say hello 127.0.0.1 50000
     assert_refused

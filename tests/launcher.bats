@@ -1,12 +1,11 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: MIT
-# scripts/noselfconn: runs a command under the library, and says so where it cannot.
+# scripts/noselfconn runs a command with the library, or reports the reason why it cannot.
 
 load helpers
 
 launcher=${BATS_TEST_DIRNAME%/*}/scripts/noselfconn
 
-# A checkout elsewhere: the launcher, and the library where one is asked for.
 checkout() { # FOLDER [with-library]
     mkdir -p "$1/scripts" "$1/build"
     cp "$launcher" "$1/scripts/noselfconn"
@@ -14,7 +13,7 @@ checkout() { # FOLDER [with-library]
     [ $# -eq 1 ] || cp "$library" "$1/build/"
 }
 
-@test "a command is protected, from any folder, by a symbolic link and through PATH" {
+@test "the launcher protects a command from any folder, by a symbolic link and through PATH" {
     local command
     ln -s "$launcher" "$BATS_TEST_TMPDIR/wrapped"
     PATH=$BATS_TEST_TMPDIR:$PATH
@@ -29,8 +28,8 @@ checkout() { # FOLDER [with-library]
     assert_connected_to_itself
 }
 
-# None of these is there: the loader says so, and goes on without it.
-@test "LD_PRELOAD: each entry once and in its order, the library first, and before it only AddressSanitizer" {
+# None of these files exist: the loader prints an error and continues.
+@test "LD_PRELOAD keeps each entry once, in order, behind the library and AddressSanitizer" {
     local before after same=${library%?}x # as long as the library's path
     while IFS='|' read -r before after; do
         before=${before//LIBRARY/$library} after=${after//LIBRARY/$library}
@@ -56,7 +55,7 @@ END
     assert_output "$library"
 }
 
-@test "it becomes the command: the same process, its arguments, input and environment, its exit status and signals" {
+@test "the launcher execs the command, which keeps its process id, arguments, input, environment, status and signals" {
     # shellcheck disable=SC2016 # for the inner shell
     run -0 sh -c 'echo $$; exec "$@"' sh "$launcher" sh -c 'echo $$'
     assert_equal "${lines[0]}" "${lines[1]}"
@@ -69,7 +68,7 @@ END
     run -143 "$launcher" sh -c 'kill -TERM $$'
 }
 
-@test "what it cannot print is an error" {
+@test "a failed write to standard output is an error" {
     local arguments
     for arguments in --help --version '--check true' --check; do
         # shellcheck disable=SC2016,SC2086 # for the inner shell; words
@@ -78,12 +77,12 @@ END
     done
 }
 
-@test "--help and --version" {
+@test "--help prints the usage, --version the version" {
     local synopsis
     run -0 "$launcher" -h
     run -0 --separate-stderr "$launcher" --help
     assert_equal "$stderr" ''
-    # The manual's, word by word.
+    # The same words as in the manual.
     synopsis=$(sed -n '/^\.Sh SYNOPSIS/,/^\.Sh DESCRIPTION/p' "$root/scripts/man/noselfconn.1" | sed '/^\.Sh/d
         s/^\.Nm/noselfconn/; s/Fl -/--/g; s/| -/| --/; s/Ar //g
         s/^\.Op \(.*\) Op \(.*\)/[\1 [\2]]/; s/^\.Op \(.*\)/[\1]/; s/^\.//' | xargs)
@@ -92,7 +91,7 @@ END
     assert_output --regexp '^noselfconn [0-9]+\.[0-9]+\.[0-9]+$'
 }
 
-@test "without a command, or with an unknown option, it fails with 125 and the usage" {
+@test "a missing command or an unknown option is 125 and the usage" {
     local arguments
     for arguments in '' '--' '--nonsense true' '--log'; do
         # shellcheck disable=SC2086 # several words
@@ -104,7 +103,7 @@ END
     assert_line --index 0 'noselfconn: no command given'
 }
 
-@test "a command that does not exist is 127, one that cannot be executed 126, as by env(1)" {
+@test "a missing command is 127, one that cannot be executed 126, as by env(1)" {
     local ended command words
     touch "$BATS_TEST_TMPDIR/a-file"
     while read -r ended command words; do
@@ -118,13 +117,13 @@ END
 126 $BATS_TEST_TMPDIR cannot run $BATS_TEST_TMPDIR: Permission denied
 126 a-file cannot run a-file: Permission denied
 END
-    # It does not hide one further on in PATH that can.
+    # A later executable in PATH is still found.
     touch "$BATS_TEST_TMPDIR/printenv"
     PATH=$BATS_TEST_TMPDIR:$PATH run -0 "$launcher" printenv LD_PRELOAD
     assert_output "$library"
 }
 
-@test "a missing library is an error before anything runs" {
+@test "the launcher fails before the command starts if the library is missing" {
     checkout "$BATS_TEST_TMPDIR/unbuilt"
     run -125 --separate-stderr "$BATS_TEST_TMPDIR/unbuilt/scripts/noselfconn" touch "$BATS_TEST_TMPDIR/ran"
     assert_equal "$output" ''
@@ -133,7 +132,7 @@ END
     [ ! -e "$BATS_TEST_TMPDIR/ran" ]
 }
 
-@test "a path that the loader cannot take is an error before anything runs" {
+@test "the launcher fails before the command starts if the library's path has a space or colon" {
     local folder
     # shellcheck disable=SC2016 # a dollar sign in the name
     for folder in 'a folder' 'a:folder' 'a$LIB'; do
@@ -145,7 +144,7 @@ END
 }
 
 # bats test_tags=root
-@test "of a program that cannot be read it cannot tell, and runs it" {
+@test "the launcher cannot tell for an unreadable program, and runs it" {
     local folder
     folder=$(mktemp -d) # which an ordinary user may enter
     chmod 755 "$folder"
@@ -160,7 +159,7 @@ END
     rm -rf "$folder"
 }
 
-@test "it refuses a program of another word size or processor, for which there is no library" {
+@test "a program of another word size or processor is refused if it has no library" {
     run -126 --separate-stderr "$launcher" "$root/build/aarch64-linux-gnu/tests/connect"
     assert_regex "$stderr" '^noselfconn: cannot run .*/aarch64-linux-gnu/tests/connect: Exec format error$'
     if "$root/build/tests/raw-i386" 127.0.0.1 1 >/dev/null 2>&1; then # this kernel runs 32-bit programs
@@ -172,7 +171,7 @@ END
     fi
 }
 
-@test "a text without a first line is run by the shell, as env(1) does it" {
+@test "a text file without a #! line is run by the shell, as by env(1)" {
     local command
     # shellcheck disable=SC2016
     printf 'tr "\\000" "|" </proc/$$/cmdline; echo "$LD_PRELOAD"' >"$BATS_TEST_TMPDIR/text"
@@ -186,12 +185,12 @@ END
         run -0 $command text
         assert_output "/bin/sh|$BATS_TEST_TMPDIR/text|$library"
     done
-    : >"$BATS_TEST_TMPDIR/text" # nothing is a text, too
+    : >"$BATS_TEST_TMPDIR/text" # an empty file is a text file
     run -0 env text
     run -0 "$launcher" text
 }
 
-@test "a command that the kernel does not run after all is 126, one that is gone 127" {
+@test "a command that execve() fails to run is 126, one that has vanished 127" {
     local error status words
     while read -r status error words; do
         run -"$status" --separate-stderr strace -qq -o /dev/null -e inject=execve:error="$error":when=1+ "$root/build/noselfconn" true
@@ -203,19 +202,19 @@ END
 END
 }
 
-@test "--force runs what cannot be protected, with a warning" {
+@test "--force runs an unprotected command with a warning" {
     set_source_ports 50000
     run -0 --separate-stderr on here "$launcher" --force connect-static 127.0.0.1 50000
     assert_connected_to_itself
     assert_regex "$stderr" '^noselfconn: cannot preload into .*: it is statically linked
 To protect it, run it traced: .*
 noselfconn: warning: running it UNPROTECTED, as --force asks$'
-    # The control: nothing is said of what is protected.
+    # The control: a protected command gets no warning.
     run -0 --separate-stderr on here "$launcher" --force true
     assert_equal "$stderr" ''
 }
 
-@test "--check says of a command whether it can be protected, and does not run it" {
+@test "--check COMMAND prints whether the command can be protected, without running it" {
     run -0 --separate-stderr "$launcher" --check touch "$BATS_TEST_TMPDIR/ran"
     assert_output "$(command -v touch) loads the library; what it starts is not checked"
     assert_equal "$stderr" ''
@@ -226,7 +225,7 @@ noselfconn: warning: running it UNPROTECTED, as --force asks$'
 }
 
 # shellcheck disable=SC2016 # for the inner shell
-@test "--check without a command has a real self-connection refused" {
+@test "--check without a command makes a self-connection, which is refused" {
     run -0 unprotected sh -c '"$0" --check; "$0" --check <&-' "$launcher"
     assert_output "works: a real self-connection was refused (it succeeds without the library)
 library: $library
@@ -234,7 +233,7 @@ works: a real self-connection was refused (it succeeds without the library)
 library: $library"
 }
 
-@test "--check notices a library that does nothing, a mode that lets it, and a host without loopback" {
+@test "--check fails with an inactive library, in another mode and without loopback" {
     checkout "$BATS_TEST_TMPDIR/broken"
     cp "$root/build/tests/empty.so" "$BATS_TEST_TMPDIR/broken/build/libnoselfconn.so"
     run -125 unprotected "$BATS_TEST_TMPDIR/broken/scripts/noselfconn" --check
@@ -251,7 +250,7 @@ library: $library"
     assert_output --partial 'cannot tell: cannot self-connect on 127.0.0.1 without the library: '
 }
 
-@test "options, alone and together, in each form" {
+@test "options work alone and together, in each form" {
     local log=$BATS_TEST_TMPDIR/log options expected
     while IFS='|' read -r options expected; do
         set_source_ports 50000
@@ -276,7 +275,7 @@ END
     assert_output --partial 'NOT PROTECTED: with the tracer'
 }
 
-@test "--log takes a relative path, for wherever the command goes" {
+@test "--log makes a relative path absolute" {
     cd "$BATS_TEST_TMPDIR"
     run -0 "$launcher" --log log sh -c 'cd /; printenv NOSELFCONN_LOG'
     assert_output "$BATS_TEST_TMPDIR/log"
@@ -288,7 +287,7 @@ END
     assert_output --partial 'noselfconn: the log cannot be written: none/log'
 }
 
-@test "a log that cannot be written is an error before anything runs" {
+@test "the launcher fails before the command starts if the log cannot be written" {
     local log long
     long=$(printf '/%04095d' 0)
     install -m 444 /dev/null "$BATS_TEST_TMPDIR/read-only"
@@ -301,7 +300,7 @@ END
     [ ! -e "$BATS_TEST_TMPDIR/ran" ]
 }
 
-@test "the entry of the checkout runs in every POSIX shell at hand" {
+@test "scripts/noselfconn runs in every installed POSIX shell" {
     local shell
     for shell in dash 'bash --posix' 'busybox sh' mksh; do
         # shellcheck disable=SC2086 # several words
@@ -312,7 +311,7 @@ END
     done
 }
 
-@test "the entry of a checkout that is not built says what to run" {
+@test "scripts/noselfconn in an unbuilt checkout prints the command to run" {
     mkdir -p "$BATS_TEST_TMPDIR/new/scripts"
     cp "$launcher" "$BATS_TEST_TMPDIR/new/scripts/"
     run -125 --separate-stderr "$BATS_TEST_TMPDIR/new/scripts/noselfconn" true

@@ -1,16 +1,15 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: MIT
-# Libraries that connect on behalf of a program, as Debian ships them, called by Python's ctypes.
+# Debian's libraries that connect for a program, called by Python's ctypes.
 
 load helpers
 
-# Says what CALL came to, refused or not, with the library and without.
 is_refused_instead_of_connected_to_itself() { # MESSAGE SCRIPT
     run -0 protected timeout 10 python3 -c "import ctypes; $2"
     assert_output --partial "$1"
     run self_connected_sockets
     assert_output ''
-    # What the library makes of its own words is its business; and it may wait for more of them.
+    # Connected to itself, the client may reject its own request, or wait for more.
     background control unprotected python3 -c "import ctypes; $2"
     eventually self_connected
 }
@@ -19,7 +18,7 @@ self_connected() {
     [ -n "$(self_connected_sockets)" ]
 }
 
-@test "libpq" {
+@test "libpq is refused" {
     set_source_ports 50000
     is_refused_instead_of_connected_to_itself 'failed: Connection refused' '
 l = ctypes.CDLL("libpq.so.5")
@@ -29,7 +28,7 @@ c = l.PQconnectdb(b"host=127.0.0.1 port=50000 sslmode=disable")
 print(l.PQerrorMessage(ctypes.c_void_p(c)).decode())'
 }
 
-@test "libcurl" {
+@test "libcurl is refused" {
     set_source_ports 50000
     is_refused_instead_of_connected_to_itself "Couldn't connect to server" '
 l = ctypes.CDLL("libcurl.so.4")
@@ -40,7 +39,7 @@ l.curl_easy_setopt(h, 10002, b"http://127.0.0.1:50000/")  # CURLOPT_URL
 print(l.curl_easy_strerror(l.curl_easy_perform(h)).decode())'
 }
 
-@test "OpenSSL's BIO" {
+@test "OpenSSL's BIO is refused" {
     set_source_ports 50000
     is_refused_instead_of_connected_to_itself 'Connection refused' '
 l = ctypes.CDLL("libcrypto.so.3")
@@ -52,8 +51,8 @@ l.BIO_ctrl(b, 101, 0, None)  # BIO_do_connect()
 print(l.ERR_error_string(ctypes.c_ulong(l.ERR_get_error()), None).decode())'
 }
 
-# It asks the port mapper, on port 111, and binds one of the ports from 512 on where it can get one.
-@test "libtirpc's clnt_create()" {
+# It asks the port mapper on port 111 and binds a port from 512 on if it may.
+@test "libtirpc's clnt_create() is refused" {
     on here tee /proc/sys/net/ipv4/ip_unprivileged_port_start <<<0
     set_source_ports 111
     is_refused_instead_of_connected_to_itself 'Connection refused' '
@@ -66,7 +65,7 @@ l.clnt_create(b"127.0.0.1", 100003, 3, b"tcp")
 print(l.clnt_spcreateerror(b"").decode())'
 }
 
-@test "a plugin that was loaded by dlopen()" {
+@test "a plugin loaded by dlopen() is refused" {
     set_source_ports 50000
     run protected plugins plain "$root/build/tests/plugin.so" 127.0.0.1 50000
     assert_refused

@@ -1,7 +1,7 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: MIT
-# How the launcher asks a program's loader what it would load, and what it makes of the answer. The loaders
-# here run a script: each belongs to root, at least in a user namespace.
+# The launcher asks a program's loader for the libraries that it would load. The loaders here run a script and
+# belong to root, at least in a user namespace.
 
 load helpers
 
@@ -23,7 +23,7 @@ check() { # COMMAND...
     run "${as_root[@]}" "$launcher" --check "$@"
 }
 
-# Leaves what the launcher says of a program whose loader runs these lines.
+# Checks a program whose loader runs these lines.
 ask() { # LINE...
     rm -f "$BATS_TEST_TMPDIR/script"
     printf '%s\n' '#!/bin/sh' "$@" >"$BATS_TEST_TMPDIR/script"
@@ -31,7 +31,7 @@ ask() { # LINE...
     check "$BATS_TEST_TMPDIR/program"
 }
 
-@test "the library counts as taken where the loader lists it by its path, on a line of its own" {
+@test "the library counts as loaded if the loader lists its path on a line" {
     local line
     for line in "\\t$library (0x1)" "\\tlibc.so.6 (0x1)\\n\\t$library (0x2)" "\\t$library (0x1)\\n\\tlibc.so.6" \
         "$library (0x0)\\n\\t$library (0x1)" "\\t$library \\n" "\\tlibx.so => /not found/libx.so (0x1)\\n\\t$library (0x1)"; do
@@ -47,7 +47,7 @@ ask() { # LINE...
     done
 }
 
-@test "a library that is missing is said, whatever else the loader lists" {
+@test "a missing library is reported whatever else the loader lists" {
     local line
     for line in '\tlibx.so => not found' 'program: error while loading shared libraries: libx.so: cannot open' \
         'Error loading shared library libx.so: No such file (needed by program)'; do
@@ -58,8 +58,8 @@ ask() { # LINE...
     done
 }
 
-@test "of a long answer 8,191 bytes are read, in however many pieces they come" {
-    # All but the last line: as many bytes as leave room for that, and one more.
+@test "the launcher reads 8,191 bytes of a loader's answer, in any number of pieces" {
+# The last line just fits, then exceeds the buffer by one byte.
     local last="	$library "
     ask "printf '%0$((8191 - ${#last}))d$last' 0"
     assert_output --partial ' loads the library; '
@@ -74,7 +74,7 @@ ask() { # LINE...
     assert_output --partial ' loads the library; '
 }
 
-@test "a loader gets the program's path, the preload and LD_LIBRARY_PATH" {
+@test "the loader gets the program's path, LD_PRELOAD and LD_LIBRARY_PATH" {
     local answer="{ echo \"\$@\"; env | sort | grep -v -e ^PWD= -e ^_= -e ^SHLVL=; } >$BATS_TEST_TMPDIR/asked"
     LD_PRELOAD=$root/build/tests/empty.so LD_LIBRARY_PATH=/here:/there ask "$answer"
     run -0 cat "$BATS_TEST_TMPDIR/asked"
@@ -88,14 +88,14 @@ LD_PRELOAD=$library:$root/build/tests/empty.so"
     assert_line --index 1 "LD_PRELOAD=$library"
 }
 
-@test "a loader gets no descriptor of the launcher's" {
+@test "the loader inherits no descriptor of the launcher" {
     ask "ls -l /proc/\$\$/fd >$BATS_TEST_TMPDIR/asked"
     run -0 cat "$BATS_TEST_TMPDIR/asked"
     assert_output --partial ' 0 -> '
     refute_output --partial "$BATS_TEST_TMPDIR/program"
 }
 
-@test "a loader is asked only if it belongs to root, and nobody else may write it" {
+@test "the launcher runs only a loader that root owns and nobody else may write" {
     local mode
     for mode in 755 555 4755; do
         ask "printf '\\t$library (0x1)'"
@@ -111,7 +111,7 @@ LD_PRELOAD=$library:$root/build/tests/empty.so"
 }
 
 # bats test_tags=root
-@test "a loader of somebody else is not asked" {
+@test "the launcher does not run another user's loader" {
     local owner
     ask "printf '\\t$library (0x1)'"
     for owner in nobody daemon; do

@@ -1,13 +1,12 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: MIT
-# Connections that look like a self-connection up to one detail, and are left alone. Each test says
-# which rung of the ladder (shim/library/guard.c) sees the detail.
+# Connections that differ from a self-connection in one detail are not refused. Rungs are those of the ladder in
+# shim/library/guard.c.
 
 load helpers
 
-# Two ends that connect to each other at the same time, neither of them listening. The first one's
-# SYN finds nobody, and the RST that says so is lost, so that it is still connecting when the second
-# one starts.
+# Two sockets connect to each other without a listener. The RST for the first one's SYN is dropped, so that it
+# is still pending when the second one connects.
 simultaneous_open() { # on|guarded HOST BIND HOST BIND
     local first_host=$2 first=$3 second_host=$4 second=$5
     filter here 'tcp flags & rst == rst drop'
@@ -30,7 +29,7 @@ syn_is_sent() { # HOST
 
 # Rung 2: the port.
 
-@test "a pending connection to the own address from another port" {
+@test "a pending connection to the own address from another port is not refused" {
     prepare() {
         set_source_ports 50002
         lose_syns_to 50000
@@ -43,16 +42,16 @@ syn_is_sent() { # HOST
 
 # Rung 3: the protocol.
 
-@test "a UDP socket connected to itself" {
+@test "a UDP socket may connect to itself" {
     the_same_with_and_without connect --protocol udp --bind 127.0.0.1 --bind-port 50000 \
         --say hello 127.0.0.1 50000
     assert_connected_to_itself
     assert_line 'heard: hello'
 }
 
-# The endpoint of a raw socket has its protocol for a port (raw(7)).
+# The port of a raw socket's endpoint is its protocol (raw(7)).
 # bats test_tags=tools
-@test "a raw socket of the protocol 6, TCP's, or 262, MPTCP's" {
+@test "a raw socket of protocol 6 (TCP) or 262 (MPTCP) may connect to itself" {
     the_same_with_and_without python3 -c '
 import socket
 for protocol in 6, 262:
@@ -65,7 +64,7 @@ for protocol in 6, 262:
 
 # Rung 4: the address.
 
-@test "a live server on the same port of another loopback address" {
+@test "a live server on the same port of another loopback address is reached" {
     prepare() {
         set_source_ports 50000
         server 50000 127.0.0.2
@@ -76,7 +75,7 @@ for protocol in 6, 262:
     assert_line 'heard: answer-hello'
 }
 
-@test "a pending connection to the same port of another loopback address" {
+@test "a pending connection to the same port of another loopback address is not refused" {
     prepare() {
         set_source_ports 50000
         lose_syns_to 50000
@@ -86,7 +85,7 @@ for protocol in 6, 262:
     assert_line 'local: 127.0.0.1:50000'
 }
 
-@test "a pending connection to the same port of an address that differs in one bit" {
+@test "a pending connection to the same port of an address that differs in one bit is not refused" {
     local other
     prepare() {
         own_address 2001:db8::1
@@ -102,7 +101,7 @@ for protocol in 6, 262:
     done
 }
 
-@test "a pending connection from an own IPv6 address to the wildcard, which is ::1" {
+@test "a pending connection from another IPv6 address to the wildcard, ::1, is not refused" {
     prepare() {
         own_address 2001:db8::1
         set_source_ports 50000
@@ -113,7 +112,7 @@ for protocol in 6, 262:
     assert_line 'local: [2001:db8::1]:50000'
 }
 
-@test "a pending connection from an own IPv4 address to the IPv6 wildcard, which is 127.0.0.1" {
+@test "a pending connection from another IPv4 address to the IPv6 wildcard, 127.0.0.1, is not refused" {
     prepare() {
         own_address 192.0.2.1
         set_source_ports 50000
@@ -124,13 +123,13 @@ for protocol in 6, 262:
     assert_line 'local: [::ffff:192.0.2.1]:50000'
 }
 
-@test "a simultaneous open of 127.0.0.1 with 127.0.0.2, on the same port" {
+@test "a simultaneous open of 127.0.0.1 and 127.0.0.2 on one port is not refused" {
     simultaneous_open on here 127.0.0.1 here 127.0.0.2
     new_host
     simultaneous_open guarded here 127.0.0.1 here 127.0.0.2
 }
 
-@test "a simultaneous open of two hosts, on the same port" {
+@test "a simultaneous open of two hosts on one port is not refused" {
     neighbour
     simultaneous_open on here 192.0.2.1 there 192.0.2.2
     new_host
@@ -140,25 +139,25 @@ for protocol in 6, 262:
 
 # Rung 5: the segments.
 
-@test "a real server behind a redirect, which waits to be spoken to" {
+@test "a server behind a redirect that waits for a request is reached" {
     prepare() {
         set_source_ports 50000
         server 50100
         redirect 50000 50100
     }
     the_same_with_and_without connect --say hello 127.0.0.1 50000
-    assert_connected_to_itself # by its endpoints; and yet:
+    assert_connected_to_itself # by its endpoints
     assert_line 'heard: answer-hello'
 }
 
 # bats test_tags=long
-@test "real servers behind a redirect that close or reset at once, say a line first, half-close or wait" {
+@test "servers behind a redirect that close, reset, greet, half-close or wait are reached" {
     redirect 50000-59999 49000
     quick_servers
 }
 
-# The same, surely: connect() returns 300 ms after the server has done it.
-@test "a real server behind a redirect that has closed, reset or half-closed before connect() returns" {
+# connect() returns 300 ms after the server's action.
+@test "a server behind a redirect that has closed, reset or half-closed before connect() returns is reached" {
     local behaviour
     redirect 50000-59999 49000
     for behaviour in close line reset half-close; do
@@ -169,22 +168,22 @@ for protocol in 6, 262:
     done
 }
 
-# By more segments than a SYN-ACK, and before it says anything.
+# The announcement is a segment without data.
 # bats test_tags=library
-@test "a real MPTCP server behind a redirect that has announced another address before connect() returns" {
+@test "an MPTCP server behind a redirect that announces an address before connect() returns is reached" {
     on here ip mptcp endpoint add 127.0.0.2 dev lo signal
     redirect 50000-59999 49000
     run -0 on here env LD_PRELOAD="$library:$(preload slow)" quick --protocol mptcp pause 127.0.0.1 50000 1
     assert_output 'connects 1 refused 0 heard 1'
-    # The control: a server that does not speak MPTCP is not known so.
+    # The control: a server without MPTCP sends no such segment.
     run -0 on here env LD_PRELOAD="$library:$(preload slow)" connect --protocol mptcp \
         --bind 127.0.0.1 --bind-port 48000 127.0.0.1 48000
     assert_refused
 }
 
-# Another thread gives the descriptor to another socket, whose endpoint is that destination.
+# Another thread replaces the descriptor by a listener on the destination.
 # bats test_tags=library
-@test "a listener that has got the descriptor's number before connect() returns" {
+@test "a listener that takes the descriptor's number before connect() returns stays" {
     set_source_ports 50000
     run -0 on here env LD_PRELOAD="$library:$(preload slow)" elsewhere reused 127.0.0.1 50000
     assert_line 'connect: 0'
@@ -193,7 +192,7 @@ for protocol in 6, 262:
     assert_line 'state: LISTEN'
 }
 
-@test "a real server behind a redirect, which speaks before connect() returns" {
+@test "a server behind a redirect that sends before connect() returns is reached" {
     prepare() {
         set_source_ports 50000
         server 50100 127.0.0.1 welcome

@@ -1,26 +1,26 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: MIT
-# How the library behaves in somebody else's process.
+# The library as a guest in another program's process.
 
 load helpers
 
 # bats test_tags=shipped
-@test "it exports what it interposes, and nothing else" {
+@test "the library exports only the interposed functions" {
     run -0 nm --dynamic --defined-only --format=just-symbols "$library"
     assert_output $'__connect\nconnect\nlibnoselfconn\nsendmmsg\nsendmsg\nsendto'
 }
 
 # bats test_tags=shipped
-@test "it needs no other library" {
+@test "the library has no DT_NEEDED entry" {
     run -0 readelf --dynamic --wide "$library"
     assert_output --partial '[libnoselfconn.so]'
     refute_output --partial NEEDED
 }
 
-# By any compiler: what each may call unasked is in it. Strong ones (U) would end a program without
-# libc.
+# The list has the functions that any compiler calls by itself. A strong reference (U) would end a program
+# without libc.
 # bats test_tags=shipped
-@test "it calls nothing that allocates, locks or prints, and no reference is strong: all are listed here" {
+@test "the library calls only listed functions, by weak references" {
     local folder=$BATS_TEST_TMPDIR/build compiler level
     for compiler in gcc clang; do
         for level in -O0 -O1 -Os -O2 -O3; do
@@ -35,7 +35,7 @@ load helpers
 }
 
 # bats test_tags=shipped
-@test "a program without libc runs on, and is not crashed by calling connect()" {
+@test "a program without libc runs and can call connect()" {
     run -0 readelf --dynamic --program-headers "$root/build/tests/no-libc"
     assert_output --partial INTERP
     refute_output --partial NEEDED
@@ -44,7 +44,7 @@ load helpers
 }
 
 # bats test_tags=shipped
-@test "a Go program without libc, which the loader takes nevertheless, runs on" {
+@test "a dynamic Go program without libc runs" {
     run -0 readelf --dynamic --program-headers "$root/build/tests/dial-pie"
     assert_output --partial INTERP
     refute_output --partial NEEDED
@@ -55,13 +55,13 @@ load helpers
 }
 
 # bats test_tags=shipped
-@test "no symbol that it refers to has a version, which an older libc could lack" {
+@test "the library refers to no symbol version, which an older libc could lack" {
     run -0 readelf --version-info --wide "$library"
     assert_output --partial 'No version information found'
 }
 
 # bats test_tags=shipped
-@test "it has no thread-local storage and no executable stack" {
+@test "the library has no thread-local storage and no executable stack" {
     run -0 readelf --program-headers --wide "$library"
     refute_output --partial TLS
     assert_line --regexp 'GNU_STACK .* RW '
@@ -88,7 +88,7 @@ load helpers
     assert_connected_to_itself
 }
 
-@test "glibc's other name for connect is guarded too" {
+@test "glibc's alias __connect() is guarded" {
     set_source_ports 50000
     run protected alias 127.0.0.1 50000
     assert_refused
@@ -96,7 +96,7 @@ load helpers
     assert_connected_to_itself
 }
 
-@test "the environment is there when it starts, in glibc and in musl" {
+@test "the library's constructor reads the environment in glibc and musl" {
     set_source_ports 50000
     NOSELFCONN_MODE=off run protected connect 127.0.0.1 50000
     assert_connected_to_itself
@@ -106,8 +106,8 @@ load helpers
     assert_connected_to_itself
 }
 
-# By the path of one copy and that of another, as from a checkout and an installation.
-@test "preloaded twice, it refuses and reports each self-connection once, in every mode" {
+# Two copies: from a checkout and an installation, say.
+@test "preloaded twice, the library refuses and logs each self-connection once, in every mode" {
     local mode order copy=$BATS_TEST_TMPDIR/libnoselfconn-copy.so
     cp "$library" "$copy"
     for mode in observe enforce; do
@@ -123,7 +123,7 @@ load helpers
     done
 }
 
-@test "another preload behind it is called, in glibc and in musl" {
+@test "a preload behind the library is called, in glibc and musl" {
     local program
     for program in connect connect-musl; do
         run -0 on here env LD_PRELOAD="$library:$(preload next)" "$program" 127.0.0.1 50000
@@ -131,7 +131,7 @@ load helpers
     done
 }
 
-@test "without a next definition it makes the system call itself" {
+@test "without a next definition the library makes the system call itself" {
     set_source_ports 50000
     run --separate-stderr on here env LD_PRELOAD="$library:$(preload no-dlsym)" connect 127.0.0.1 50000
     assert_refused
@@ -140,13 +140,13 @@ load helpers
         connect --say hello 127.0.0.1 50100
     assert_line --index 0 'connect: 0'
     assert_line 'heard: answer-hello'
-    # The control: connect() is found no other way.
+    # The control: dlsym() is the only way to find connect().
     run on here env LD_PRELOAD="$library:$(preload no-dlsym):$(preload next)" connect 127.0.0.1 50100
     refute_line 'the next definition was called'
 }
 
-# dlsym may allocate; a signal handler may be the first to connect.
-@test "it looks for the next definitions when it is loaded, not when it is called" {
+# dlsym may allocate, and the first connect() may be a signal handler's.
+@test "the library calls dlsym when it is loaded, not in connect()" {
     run on here env LD_PRELOAD="$library:$(preload no-dlsym)" bash -c \
         'echo started >&2; exec 3<>/dev/tcp/127.0.0.1/50100'
     assert_output --partial 'dlsym: connect
@@ -157,16 +157,16 @@ started
 bash: connect: Connection refused'
 }
 
-@test "it reads no more of the address than there is, even where another preload is content" {
+@test "the library reads no byte behind the address, even if another preload returns 0" {
     run -0 on here env LD_PRELOAD="$library:$(preload lenient)" untouched short-length
     assert_line 'no bytes, and none mapped: 0 0'
     assert_line '1 byte, and no more mapped: 0 0'
     assert_line 'IPv6, and no more mapped: 0 0'
 }
 
-# Threads on other processors would wait for each other's cache lines.
+# Writes would contend for cache lines.
 # bats test_tags=shipped
-@test "after its start it writes to no memory that threads share: all of its pages can be read-only" {
+@test "after its start the library writes to none of its pages" {
     set_source_ports 20000 20009
     server 50100
     cat >"$BATS_TEST_TMPDIR/frozen.py" <<'EOF'
@@ -197,15 +197,14 @@ EOF
     assert_equal "$(grep -c ECONNREFUSED <<<"$output")" 20
 }
 
-@test "it leaves errno as it was when it is loaded, though dlsym sets it" {
+@test "loading the library keeps errno, although dlsym sets it" {
     run -0 --separate-stderr on here env LD_PRELOAD="$library:$(preload no-dlsym)" untouched errno-of-main
     assert_output 'errno at the start of main(): 0'
     assert_regex "$stderr" 'dlsym: connect'
 }
 
-# What a libc looks like from which dlsym is out of reach, as it was in libdl before glibc 2.34, and
-# which has no secure_getenv, as glibc before 2.17.
-@test "where there is no dlsym it makes the system calls itself" {
+# dlsym was in libdl before glibc 2.34; secure_getenv is missing before 2.17.
+@test "without dlsym the library makes the system calls itself" {
     local call bare=$root/build/bare/libnoselfconn.so
     run -0 nm --dynamic --undefined-only "$bare"
     assert_output --partial 'w no_dlsym'
@@ -226,8 +225,8 @@ EOF
     run -0 on here env LD_PRELOAD="$bare" untouched sends
 }
 
-@test "a call from another library's constructor, before its own, is guarded too" {
-    # The last in the list is initialised first: the mode that the environment asks for is not known.
+@test "calls from a constructor that runs before the library's are guarded" {
+    # The last in the list is initialised first, before the library has read NOSELFCONN_MODE.
     export NOSELFCONN_MODE=off
     for EARLY_CALL in connect sendto sendmsg sendmmsg; do
         export EARLY_CALL
@@ -240,7 +239,7 @@ EOF
     done
 }
 
-@test "a thread that waits in connect() can be cancelled, and unwinds" {
+@test "a thread that waits in connect() can be cancelled and unwinds" {
     prepare() {
         lose_syns_to 50000
     }

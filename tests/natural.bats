@@ -1,7 +1,7 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: MIT
-# Long runs over Linux's default ephemeral range, in which one attempt in about 14,000 connects to
-# itself. connect() prefers the parity of the range's lower bound, bind() to port 0 the other one.
+# Long runs over Linux's default ephemeral range, in which about one attempt in 14,000 self-connects. connect()
+# prefers the parity of the range's lower bound, bind() to port 0 the other one.
 
 # bats file_tags=long
 
@@ -13,8 +13,7 @@ setup() {
     export NOSELFCONN_LOG=$BATS_TEST_TMPDIR/log
 }
 
-# Some self-connections must have been refused, or the run has shown nothing: of 300,000 attempts
-# about 20; none at all would happen once in 10^9 runs.
+# Of 300,000 attempts about 20 have to be refused self-connections. None would happen once in 10^9 runs.
 nothing_gets_through() { # ARGUMENT...
     run -0 protected attempts "$@" 300000
     assert_output 'attempts 300000 refused 300000 self-connected 0 other 0'
@@ -24,16 +23,16 @@ nothing_gets_through() { # ARGUMENT...
     assert_output --regexp ' self-connected 1 other 0$'
 }
 
-@test "300,000 attempts at a port of the preferred parity" {
+@test "300,000 attempts at a port of the preferred parity never self-connect" {
     nothing_gets_through 40000
 }
 
-@test "300,000 attempts at a port of the other parity, each bound to port 0 before" {
+@test "300,000 attempts from sockets bound to port 0 never self-connect" {
     nothing_gets_through --bind 40001
 }
 
-# In a smaller range: in each attempt the kernel looks at all ports that are occupied.
-@test "20,000 attempts at a port of the other parity, when the preferred one is used up" {
+# A smaller range: each attempt tries every occupied port.
+@test "20,000 attempts at a port of the other parity never self-connect when the preferred one is used up" {
     set_source_ports 40000 40999
     run -0 protected attempts --occupy-parity-of 40000 40001 20000
     assert_output 'attempts 20000 refused 20000 self-connected 0 other 0'

@@ -1,16 +1,16 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: MIT
-# In other people's processes: many threads, signals, children, little stack, no descriptors left.
+# Threads, signals, children, small stacks and a full descriptor table.
 
 load helpers
 
-# The threads have ports of their own, from 50000 on, to which no other connect() may come.
+# Each thread has its own port from 50000 on, outside the range of source ports.
 many_threads() {
     set_source_ports 20000 40000
 }
 
 # bats test_tags=long
-@test "64 threads, 1,000,000 connects: none to itself gets through, none to a server is harmed" {
+@test "of 1,000,000 connects by 64 threads every self-connection is refused and no other fails" {
     many_threads
     run -0 protected threads 64 1000000
     assert_output 'refused 499968 through 0 served 499968 harmed 0 bind-failed 0 leaked 0'
@@ -19,7 +19,7 @@ many_threads() {
 }
 
 # bats test_tags=long,library
-@test "64 threads under ThreadSanitizer, which watches the library too" {
+@test "ThreadSanitizer finds no race in 64 threads with an instrumented library" {
     many_threads
     run -0 nm --dynamic --undefined-only "$root/build/tsan/libnoselfconn.so"
     assert_output --partial __tsan
@@ -28,14 +28,14 @@ many_threads() {
 }
 
 # bats test_tags=library
-@test "64 threads under valgrind" {
+@test "64 threads are protected under valgrind" {
     many_threads
     run -0 on here env LD_PRELOAD="$library" valgrind --quiet --error-exitcode=9 --fair-sched=yes \
         threads 64 1280
     assert_output 'refused 640 through 0 served 640 harmed 0 bind-failed 0 leaked 0'
 }
 
-@test "a signal handler that connects, while the interrupted code waits in connect()" {
+@test "a signal handler's connect() is refused while the interrupted code waits in connect()" {
     set_source_ports 20000 20999
     lose_syns_to 50001
     run -0 protected timeout 10 signals handler
@@ -48,14 +48,14 @@ many_threads() {
     assert_line 'state: SYN_SENT'
 }
 
-@test "a timer storm whose handler connects, too" {
+@test "connects in a timer's handler are refused in a storm of signals" {
     set_source_ports 20000 20999
     run -0 protected signals storm
     assert_line 'refused 20000 through 0 other 0'
     assert_line 'in the handler: refused some other 0'
 }
 
-@test "a child of fork() and its parent, a child of vfork() and its parent" {
+@test "children of fork() and vfork() and their parents are refused" {
     local how
     set_source_ports 20000 20999
     for how in fork vfork; do
@@ -68,7 +68,7 @@ many_threads() {
     done
 }
 
-@test "a call from another library's destructor, after everything else" {
+@test "a call from another library's destructor is refused" {
     set_source_ports 50000
     run -0 on here env LATE_CALL=connect LD_PRELOAD="$library:$(preload constructor)" true
     assert_output 'connect after main(): refused'
@@ -78,7 +78,7 @@ many_threads() {
     assert_output 'connect after main(): connected'
 }
 
-@test "a plugin that connects, is unloaded, and the program that goes on connecting" {
+@test "a program is refused after a plugin that connected was unloaded" {
     set_source_ports 50000
     cat >"$BATS_TEST_TMPDIR/unload.py" <<'EOF'
 import _ctypes, ctypes, errno, socket, struct, sys
@@ -101,21 +101,19 @@ EOF
     assert_line --index 0 connected
 }
 
-# connect() itself needs none; the log does, and is lost.
 # bats test_tags=library
-@test "no descriptor is left: refused all the same, without a line in the log" {
+@test "without a free descriptor the connection is refused without a log line" {
     local log=$BATS_TEST_TMPDIR/log
     set_source_ports 50000
     NOSELFCONN_LOG=$log run protected sh -c 'ulimit -n 4; exec connect 127.0.0.1 50000' 3>&-
     assert_refused
     [ ! -e "$log" ]
-    # The control.
     NOSELFCONN_LOG=$log run protected sh -c 'ulimit -n 64; exec connect 127.0.0.1 50000' 3>&-
     assert_refused
     [ -s "$log" ]
 }
 
-# What the README says. Bound at load: to find a symbol at its first call takes more than all this.
+# Symbols are bound at load: binding at the first call takes more stack than the library.
 takes_less_stack_than() { # BYTES
     set_source_ports 50000
     run -0 protected env LD_BIND_NOW=1 stack need
@@ -130,12 +128,12 @@ takes_less_stack_than() { # BYTES
 }
 
 # bats test_tags=shipped,library
-@test "it takes less than 768 bytes of stack" {
+@test "the library takes less than 768 bytes of stack" {
     takes_less_stack_than 768
 }
 
 # bats test_tags=shipped,library
-@test "it takes less than 1024 bytes of stack where it writes a log" {
+@test "the library takes less than 1024 bytes of stack with a log" {
     export NOSELFCONN_LOG=$BATS_TEST_TMPDIR/log
     takes_less_stack_than 1024
     [ "$need" -gt 768 ]

@@ -1,11 +1,11 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: MIT
-# What the library cannot reach: the README's table, line by line. Each connects to itself in spite of
-# the library; where its source port is the kernel's choice, reserving the port helps.
+# Programs that LD_PRELOAD cannot affect, by the README's table: each connects to itself in spite of the library.
+# Reserving the port helps if the kernel chooses the source port.
 
 load helpers
 
-# As set_source_ports 50000, but that port is reserved, and 50001 is what remains.
+# The range is 50000 and 50001, and 50000 is reserved.
 reserve_the_port() { # [PORT]
     local port=${1:-50000}
     on here tee /proc/sys/net/ipv4/ip_local_reserved_ports <<<"$port" >/dev/null
@@ -33,7 +33,7 @@ is_helped_by_the_tracer() { # COMMAND...
     assert_refused
 }
 
-@test "static programs, syscall(), io_uring, Go" {
+@test "static programs, syscall(), io_uring and Go connect to themselves unless the port is reserved" {
     run -0 readelf --program-headers "$root/build/tests/connect-static"
     refute_output --partial INTERP
     run -0 readelf --dynamic "$root/build/tests/dial"
@@ -51,11 +51,11 @@ dial
 EOF
 }
 
-@test "a Go program that gives package net a local port" {
+@test "a Go program with a local port in its Dialer connects to itself" {
     connects_to_itself_nevertheless dial 50000
 }
 
-@test "plugins: RTLD_DEEPBIND, dlmopen(), dlsym(RTLD_NEXT), an executable's own connect()" {
+@test "plugins by RTLD_DEEPBIND, dlmopen() or dlsym(RTLD_NEXT), and a program's own connect(), are unprotected" {
     local program how plugin
     while read -u 4 -r program how plugin; do
         new_host
@@ -77,10 +77,10 @@ EOF
     assert_refused
 }
 
-# PHP opens each of its extensions with RTLD_DEEPBIND (DL_LOAD).
+# PHP opens its extensions with RTLD_DEEPBIND (DL_LOAD).
 # shellcheck disable=SC2016 # PHP's variables
 # bats test_tags=clients
-@test "PHP's extensions, but not PHP itself" {
+@test "PHP's extensions are unprotected, PHP itself is protected" {
     local message code refusal
     set_source_ports 50000
     run -0 protected php -r 'stream_socket_client("tcp://127.0.0.1:50000");'
@@ -119,8 +119,8 @@ without_milliseconds() {
     echo "${output//after [0-9]* ms/after N ms}"
 }
 
-# The definition is looked up in libc itself, not in what the loader finds first.
-@test "a function that was looked up on a handle of libc, as by Python's ctypes" {
+# dlsym() on a handle of libc searches libc alone.
+@test "a function looked up on a handle of libc, as by Python's ctypes, is unprotected" {
     local client='
 import ctypes, socket, struct, sys
 libc = ctypes.CDLL(sys.argv[1], use_errno=True)
@@ -132,7 +132,7 @@ print("connect: 0")
 for name, end in ("local", s.getsockname()), ("peer", s.getpeername()):
     print(name + ":", "%s:%d" % end)'
     connects_to_itself_nevertheless python3 -c "$client" libc.so.6
-    # The control: by the handle of the program it is found, and guarded.
+    # The control: a lookup on the program's handle finds the library's.
     new_host
     set_source_ports 50000
     run -1 protected python3 -c "${client/'sys.argv[1]'/None}"
@@ -143,13 +143,12 @@ for name, end in ("local", s.getsockname()), ("peer", s.getpeername()):
     assert_output ECONNREFUSED
 }
 
-# What Cilium and its kin do for the address of a service: the kernel connects to another destination
-# than the program has passed, and the guard compares with the latter.
+# Cilium does this for service addresses. The guard compares with the destination that the program passed.
 # bats test_tags=root
-@test "a destination that a BPF program of the control group rewrites" {
+@test "a destination rewritten by a cgroup BPF program is unprotected" {
     connects_to_itself_nevertheless rewrite 10.96.0.1 80 127.0.0.1 50000 connect 10.96.0.1 80
     assert_line 'local: 127.0.0.1:50000'
-    # The control: without the rewriting there is nobody, and with the port reserved it is refused.
+    # The control: without rewriting, and with the port reserved, it is refused.
     new_host
     run -0 protected connect 10.96.0.1 80
     assert_line 'connect: ENETUNREACH'
@@ -159,8 +158,7 @@ for name, end in ("local", s.getsockname()), ("peer", s.getpeername()):
     assert_line 'connect: ECONNREFUSED'
 }
 
-# Asks a name server over TCP, on port 53, for which the kernel can choose that port only where it
-# counts as an ephemeral one.
+# Asks a name server on TCP port 53, which has to be in the ephemeral range for a self-connection.
 ask_for_a_name() { # LIBRARY
     # shellcheck disable=SC2016 # for the inner shell
     on here unshare --mount sh -c 'mount --bind "$1" /etc/resolv.conf &&
@@ -168,7 +166,7 @@ ask_for_a_name() { # LIBRARY
         sh "$BATS_TEST_TMPDIR/resolv.conf" "$1" || true
 }
 
-@test "glibc's own calls: its resolver, over TCP" {
+@test "glibc's resolver over TCP is unprotected" {
     echo 'nameserver 127.0.0.1
 options use-vc timeout:1 attempts:1' >"$BATS_TEST_TMPDIR/resolv.conf"
     on here tee /proc/sys/net/ipv4/ip_unprivileged_port_start <<<0
@@ -186,7 +184,7 @@ options use-vc timeout:1 attempts:1' >"$BATS_TEST_TMPDIR/resolv.conf"
     assert_output --regexp 'counter packets [1-9]'
 }
 
-# A copy of `connect` that anybody can run, and that is to run as an ordinary user.
+# A copy of `connect` that any user can run.
 privileged_copy() { # CHANGE... (a command for the copy)
     folder=$(mktemp -d)
     chmod 755 "$folder"
@@ -203,7 +201,7 @@ is_ignored_by_the_loader() {
     set_source_ports 50000
     run -0 preloaded_for_an_ordinary_user "$folder/connect" 127.0.0.1 50000
     assert_connected_to_itself
-    # The control: but for its privileges the program would have been protected.
+    # The control: without its privileges the program is protected.
     new_host
     cp "$root/build/tests/connect" "$folder/ordinary"
     set_source_ports 50000
@@ -214,7 +212,7 @@ is_ignored_by_the_loader() {
 }
 
 # bats test_tags=root
-@test "setuid and setgid programs, and those with file capabilities" {
+@test "setuid and setgid programs and those with file capabilities are unprotected" {
     local change
     for change in 'chmod u+s' 'chmod g+s' 'setcap cap_net_raw=ep'; do
         new_host

@@ -1,6 +1,6 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: MIT
-# The RPM packages and the source archive, as those who build and install them would use them.
+# The RPM packages and the source archive.
 
 # bats file_tags=rpm
 
@@ -14,7 +14,7 @@ setup_file() {
     make --silent -C "${BATS_TEST_DIRNAME%/*}" rpm >/dev/null
 }
 
-# What is committed is the sources as they are.
+# A repository in which the present sources are committed.
 committed() { # FOLDER
     mkdir -p "$1"
     cp -R "$root/shim" "$root/scripts" "$root/tests" "$root/Makefile" "$root/README.md" "$1"
@@ -24,7 +24,7 @@ committed() { # FOLDER
         git -C "$1" -c user.name=somebody -c user.email=somebody commit --quiet --message all
 }
 
-# The packages in an otherwise empty folder, with the libc of this host, and what a script for removal needs.
+# Installs the packages into a folder with this host's libc and the tools of the removal script.
 install_in() { # FOLDER
     local file
     mkdir -p "$1"
@@ -37,7 +37,7 @@ install_in() { # FOLDER
     for file in awk cp env mv readlink sh; do
         ln -s busybox "$1/bin/$file"
     done
-    # Debian's loader does not look there by itself, others' do.
+    # Debian's loader does not search this folder by default.
     mkdir -p "$1/etc"
     echo /usr/lib64 >"$1/etc/ld.so.conf"
     ldconfig -r "$1"
@@ -49,7 +49,7 @@ in_tree() { # FOLDER COMMAND...
     on here unshare --mount sh -c 'mount -t proc proc "$0/proc" && exec chroot "$0" env -i PATH=/usr/bin:/bin "$@"' "$@"
 }
 
-@test "built twice, in different folders, they are the same, byte for byte" {
+@test "the RPM packages are the same byte for byte in any folder" {
     local folder package
     for folder in one another; do
         mkdir -p "$BATS_TEST_TMPDIR/$folder"
@@ -62,14 +62,14 @@ in_tree() { # FOLDER COMMAND...
     done
 }
 
-@test "rpmlint finds nothing but what is explained" {
+@test "rpmlint reports only explained filters" {
     run -0 rpmlint --config "$root/scripts/packaging/rpmlint.toml" "${packages[@]/#/$root/build/}" "$root/scripts/packaging/noselfconn.spec"
     assert_output --partial '2 packages and 1 specfiles checked; 0 errors, 0 warnings'
-    # The control: it does look.
+    # The control: without the filters it reports errors.
     run ! rpmlint "${packages[@]/#/$root/build/}"
 }
 
-@test "they have the version of the sources, and the tools need their library" {
+@test "the RPM packages have the version of the sources, and the tools require the library" {
     run -0 rpm -qp --requires "$root/build/${packages[1]}"
     assert_line "libnoselfconn = $version-1"
     run -0 rpm -qp --requires "$root/build/${packages[0]}"
@@ -77,13 +77,13 @@ in_tree() { # FOLDER COMMAND...
 }
 
 # bats test_tags=root
-@test "installed into an empty folder, they work from there" {
+@test "the RPM packages work installed into an empty folder" {
     local tree=$BATS_TEST_TMPDIR/tree
     install_in "$tree"
     run -0 in_tree "$tree" noselfconn --check
     assert_output --partial 'works: a real self-connection'
     set_source_ports 50000
-    run -0 --separate-stderr in_tree "$tree" noselfconn connect 127.0.0.1 50000 # without /proc it cannot tell
+    run -0 --separate-stderr in_tree "$tree" noselfconn connect 127.0.0.1 50000 # prints that it cannot tell without /proc
     assert_refused
     run -0 in_tree "$tree" env LD_PRELOAD=libnoselfconn.so connect 127.0.0.1 50000
     assert_refused
@@ -92,7 +92,7 @@ in_tree() { # FOLDER COMMAND...
 }
 
 # bats test_tags=root
-@test "removed, the library has left /etc/ld.so.preload first, and nothing else has; an upgrade leaves it there" {
+@test "a removal, but no upgrade, deletes only the library from /etc/ld.so.preload" {
     local tree=$BATS_TEST_TMPDIR/tree
     install_in "$tree"
     printf 'libother.so\nlibnoselfconn.so\n# a note\n' >"$tree/etc/ld.so.preload"
@@ -105,7 +105,7 @@ in_tree() { # FOLDER COMMAND...
     run -1 grep -rl selfconn "$tree/usr"
 }
 
-@test "make dist makes the same archive each time, and everything builds from it" {
+@test "make dist makes the same archive each time, and the packages build from it" {
     local archive=libnoselfconn-$version.tar.gz
     committed "$BATS_TEST_TMPDIR/one"
     committed "$BATS_TEST_TMPDIR/another"
@@ -122,7 +122,7 @@ in_tree() { # FOLDER COMMAND...
     set_source_ports 50000
     run -0 on here build/noselfconn build/tests/connect 127.0.0.1 50000
     assert_refused
-    # And by the way of those who pack for others.
+    # The other packagers' way.
     rpmbuild -ta --nodeps --quiet --define "_topdir $BATS_TEST_TMPDIR/rpm" "$BATS_TEST_TMPDIR/one/build/$archive"
     [ -e "$BATS_TEST_TMPDIR/rpm/RPMS/x86_64/${packages[0]}" ]
 }

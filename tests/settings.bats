@@ -1,6 +1,6 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: MIT
-# What NOSELFCONN_MODE and NOSELFCONN_LOG ask for.
+# NOSELFCONN_MODE and NOSELFCONN_LOG.
 
 load helpers
 
@@ -10,14 +10,13 @@ setup() {
     log=$BATS_TEST_TMPDIR/log
 }
 
-# The pattern of a line of the log of `connect`.
 line_of_log() { # ENDPOINT MODE ACTION
     local time='[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\.[0-9]{3}Z'
     printf '^time=%s pid=([0-9]+) command="connect" thread=([0-9]+) call=connect fd=(0|[1-9][0-9]*) endpoint=%s mode=%s action=%s$' \
         "$time" "$1" "$2" "$3"
 }
 
-@test "by default, and by an unknown mode, a self-connection is refused, and nothing is said" {
+@test "without a mode, or with an unknown one, self-connections are refused silently" {
     local mode
     for mode in '' observer; do
         NOSELFCONN_MODE=$mode run --separate-stderr protected connect 127.0.0.1 50000
@@ -26,7 +25,7 @@ line_of_log() { # ENDPOINT MODE ACTION
     done
 }
 
-@test "mode observe lets a self-connection stand, untouched, and reports it" {
+@test "mode observe lets a self-connection stand and logs it" {
     NOSELFCONN_MODE=observe NOSELFCONN_LOG=$log run protected connect 127.0.0.1 50000
     assert_line --index 0 'connect: 0'
     assert_line 'state: ESTABLISHED'
@@ -35,19 +34,19 @@ line_of_log() { # ENDPOINT MODE ACTION
     assert_output --regexp "$(line_of_log '127\.0\.0\.1:50000' observe allowed)"
 }
 
-@test "mode observe leaves the errno of a pending self-connection" {
+@test "mode observe keeps the errno of a pending self-connection" {
     NOSELFCONN_MODE=observe NOSELFCONN_LOG=/nonexistent/log run protected connect --nonblock 127.0.0.1 50000
     assert_line --index 0 'connect: EINPROGRESS'
     assert_connected_to_itself
 }
 
-@test "mode off does not look" {
+@test "mode off lets a self-connection stand without a log line" {
     NOSELFCONN_MODE=off NOSELFCONN_LOG=$log run protected connect 127.0.0.1 50000
     assert_connected_to_itself
     [ ! -e "$log" ]
 }
 
-@test "a refused self-connection is one line of the log, with its time, process, thread and descriptor" {
+@test "a refused self-connection is one log line with time, process, thread and descriptor" {
     local before after pid
     before=$(date +%s%3N)
     # shellcheck disable=SC2016 # for the inner shell
@@ -64,9 +63,9 @@ line_of_log() { # ENDPOINT MODE ACTION
     [ "$before" -le "$time" ] && [ "$time" -le "$after" ]
 }
 
-# strace puts the time into what the kernel answers.
+# strace replaces the time that the kernel returns.
 # bats test_tags=library
-@test "the log has the right date, leap years and all" {
+@test "the log's date is right, in leap years too" {
     local bytes date seconds
     while read -r date seconds; do
         bytes=$(perl -e 'print unpack "H*", pack "qq", @ARGV' "$seconds" 7000000)
@@ -86,7 +85,7 @@ line_of_log() { # ENDPOINT MODE ACTION
 EOF
 }
 
-@test "a connection that is not one to itself is not logged" {
+@test "a connection to a server is not logged" {
     set_source_ports 50002
     server 50100
     NOSELFCONN_LOG=$log run -0 protected connect --say hello 127.0.0.1 50100
@@ -94,8 +93,8 @@ EOF
     [ ! -e "$log" ]
 }
 
-# The endpoint that the socket had, not the destination that was asked for.
-@test "the log shows IPv6 shortened and in brackets, IPv4 as such, and ports with as many digits as they have" {
+# The log shows the socket's endpoint, which for a wildcard destination is another address.
+@test "the log prints IPv6 addresses shortened and in brackets, mapped ones as IPv4" {
     local address port shown
     on here tee /proc/sys/net/ipv4/ip_unprivileged_port_start <<<0 >/dev/null
     while read -r address port shown; do
@@ -119,7 +118,7 @@ EOF
 EOF
 }
 
-@test "AddressSanitizer finds nothing in what writes the log" {
+@test "AddressSanitizer finds no error in the log's code" {
     local address runtime
     runtime=$(ldd "$root/build/tests/connect-asan" | awk '/libasan/ { print $3 }') # has to be first
     for address in 127.0.0.1 ::1 2001:db8:1:: 2001:db8:1:2:3:4:5:6; do
@@ -134,7 +133,7 @@ EOF
     assert_output --partial __asan
 }
 
-# A program that opens a file when its descriptor 2 is closed: a database, say.
+# A program whose descriptor 2 is closed opens a file, a database, say.
 opens_a_file_as_descriptor_2='
 import os, socket, sys
 try:
@@ -146,7 +145,7 @@ os.write(2, b"data")
 print("errno", socket.socket().connect_ex(("127.0.0.1", 50000)))
 os.write(2, b"base")'
 
-@test "a file that has become descriptor 2 is not written to, by any name of standard error" {
+@test "a file that the program opened as descriptor 2 gets no log line" {
     local file=$BATS_TEST_TMPDIR/file started flag=1024 # O_APPEND
     for NOSELFCONN_LOG in stderr /dev/stderr /dev/fd/2 /proc/self/fd/2; do
         export NOSELFCONN_LOG
@@ -162,9 +161,8 @@ os.write(2, b"base")'
     done
 }
 
-# A daemon without descriptor 2: its next socket is a session with a database, its next pipe the input of
-# a child.
-@test "a pipe or a socket that has become descriptor 2 is not written to" {
+# A daemon closes descriptor 2; its next socket is a database session, its next pipe a child's input.
+@test "a pipe or socket that the program opened as descriptor 2 gets no log line" {
     local kind
     export NOSELFCONN_LOG=stderr
     for kind in 'os.pipe()' '[s.detach() for s in socket.socketpair()]'; do
@@ -179,8 +177,8 @@ print(os.read(reader, 1000).decode())"
     done
 }
 
-# New file systems in memory number their first files alike.
-@test "a file with the same number on another device is not standard error" {
+# The first files of two tmpfs have the same inode number.
+@test "a file with standard error's inode number on another device gets no log line" {
     # shellcheck disable=SC2016 # for the inner shell
     NOSELFCONN_LOG=stderr run -0 on here unshare --mount sh -c '
         for folder in one another; do
@@ -192,11 +190,11 @@ print(os.read(reader, 1000).decode())"
     assert_output $'1\nerrno 111\ndatabase'
 }
 
-# A file system gives a later file the number of a deleted one, but another generation.
+# File systems reuse inode numbers, with another generation.
 # bats test_tags=library
-@test "a later file with the inode number of standard error is not written to" {
+@test "a later file with the inode number of standard error gets no log line" {
     local call
-    for call in 2 3; do # the second is made before the line is written; a third there is not
+    for call in 2 3; do # the second precedes the write, a third never happens
         NOSELFCONN_LOG=stderr run -0 traced -e trace=ioctl \
             -e "inject=ioctl:retval=0:poke_exit=@arg3=efbeadde:when=$call" connect 127.0.0.1 50000
         case $call in
@@ -206,9 +204,9 @@ print(os.read(reader, 1000).decode())"
     done
 }
 
-# Up to Linux 6.9 a line written to it counts as a number.
+# Up to Linux 6.9 a write adds the line's first 8 bytes to its counter (eventfd_write).
 # bats test_tags=library
-@test "an eventfd as standard error is not written to" {
+@test "an eventfd as standard error gets no log line" {
     NOSELFCONN_LOG=stderr run -0 traced -f -e trace=openat,write python3 -c '
 import ctypes, subprocess
 counter = ctypes.CDLL(None).eventfd(0, 0)
@@ -219,7 +217,7 @@ subprocess.run(["connect", "127.0.0.1", "50000"], stderr=counter)'
     refute_output --partial '"time='
 }
 
-@test "standard error can be a file, a pipe, a socket or a terminal, by any of its names" {
+@test "standard error can be a file, pipe, socket or terminal, by any of its names" {
     local log=$BATS_TEST_TMPDIR/stderr
     for NOSELFCONN_LOG in stderr /dev/stderr /dev/fd/2 /proc/self/fd/2; do
         export NOSELFCONN_LOG
@@ -240,14 +238,14 @@ print(os.read(master, 1000).decode())'
     done
 }
 
-# As in a container, or under a supervisor: the pipe belongs to root, the program is a user's.
+# In a container or under a supervisor the pipe belongs to root and the program runs as a user.
 # bats test_tags=root
 @test "standard error can be a pipe of another user" {
     local folder pipe
     folder=$(mktemp -d)
     pipe=$folder/pipe
     mkfifo -m 600 "$pipe"
-    cp "$library" "$(command -v connect)" "$folder" # the user may not look into root's checkout
+    cp "$library" "$(command -v connect)" "$folder" # root's checkout may be unreadable for the user
     chmod 755 "$folder"
     cat "$pipe" >"$BATS_TEST_TMPDIR/heard" &
     local reader=$!
@@ -264,7 +262,7 @@ print(os.read(master, 1000).decode())'
 }
 
 # bats test_tags=library
-@test "where the kernel does not tell what descriptor 2 is open for, nothing is written to it" {
+@test "descriptor 2 gets no log line if its access mode is unknown" {
     export NOSELFCONN_LOG=stderr
     run -0 traced -e trace=fstat -e inject=fstat:error=ENOSYS connect 127.0.0.1 50000
     refute_output --partial action=refused
@@ -273,7 +271,7 @@ print(os.read(master, 1000).decode())'
 }
 
 # bats test_tags=library
-@test "the name of the command is that which it had at its start, the process and the thread those of the call" {
+@test "the log has the command's name from its start, and the calling process and thread" {
     local log=$BATS_TEST_TMPDIR/log
     NOSELFCONN_LOG=$log run -0 protected python3 -c '
 import ctypes, os, socket, threading
@@ -295,7 +293,7 @@ os.wait()'
     assert_output "$child_and_thread python3"
 }
 
-@test "nothing in a program's name can forge or break a line of the log" {
+@test "a program's name cannot forge or break a log line" {
     local program=$BATS_TEST_TMPDIR/$'a" b\nc~\\\x7f\u00fc'
     cp "$root/build/tests/connect" "$program"
     NOSELFCONN_LOG=$log run protected "$program" 127.0.0.1 50000
@@ -305,7 +303,7 @@ os.wait()'
     assert_output --partial ' command="a? b?c~????" '
 }
 
-@test "a relative path, or one too long to open, is no log" {
+@test "a relative or overlong log path is ignored" {
     cd "$BATS_TEST_TMPDIR"
     NOSELFCONN_LOG=log run protected connect 127.0.0.1 50000
     assert_refused
@@ -315,8 +313,8 @@ os.wait()'
     assert_output ''
 }
 
-# The program must not notice: the same result as without a log, no signal, no waiting.
-@test "a log that cannot be written changes nothing" {
+# Same result as without a log, no signal, no waiting.
+@test "a log that cannot be written does not affect the program" {
     local expected
     run protected connect 127.0.0.1 50000
     assert_refused
@@ -328,7 +326,7 @@ os.wait()'
     done
 }
 
-@test "a stderr that is closed, full or without a reader changes nothing" {
+@test "a standard error that is closed, full or without a reader does not affect the program" {
     local expected
     run protected connect 127.0.0.1 50000
     expected=$output
@@ -340,7 +338,7 @@ os.wait()'
     run -0 protected sh -c 'exec 2>/dev/full; exec connect 127.0.0.1 50000'
     assert_output "$expected"
 
-    # A pipe that is full, or has room for less than a line, and whose reader does not read.
+    # A pipe that is full or has room for less than a line.
     mkfifo "$BATS_TEST_TMPDIR/pipe"
     exec {pipe}<>"$BATS_TEST_TMPDIR/pipe"
     dd if=/dev/zero of="$BATS_TEST_TMPDIR/pipe" bs=4096 oflag=nonblock status=none || true
@@ -348,7 +346,7 @@ os.wait()'
     assert_output "$expected"
     exec {pipe}>&-
 
-    # A terminal that nobody reads, which has room for less than a line; and a socket.
+    # An unread terminal with room for less than a line, and a socket.
     run -0 protected timeout 20 python3 -c '
 import os, pty, signal, socket, subprocess
 def refused(stderr):
@@ -373,14 +371,14 @@ theirs.setblocking(True)
 refused(theirs)'
     assert_output "$(printf 'connect: ECONNREFUSED\n%.0s' 1 2 3 4)"
 
-    # A pipe that nobody reads any more.
+    # A pipe without a reader.
     run -0 protected timeout 10 sh -c \
         'exec 3>&1; (sleep 0.1; exec connect 127.0.0.1 50000 2>&1 >&3) | true'
     assert_output "$expected"
 }
 
 # bats test_tags=shipped,library
-@test "a log at the limit of the file size changes nothing" {
+@test "a log at the file size limit does not affect the program" {
     local expected
     run protected connect 127.0.0.1 50000
     expected=$output
@@ -389,8 +387,8 @@ refused(theirs)'
     [ ! -s "$log" ]
 }
 
-# In a file system of two pages, one of which is taken; or at the limit of one of two processes.
-@test "a line that was written in part is taken back, and spoils no other one" {
+# Partial writes: a file system with one free page, and one of two processes at its file size limit.
+@test "a partly written log line is removed" {
     local program='
 import socket
 for i in range(40):
@@ -416,9 +414,9 @@ for i in range(40):
     assert_output ''
 }
 
-# A background process that writes to its terminal would be stopped (stty tostop).
+# SIGTTOU stops a background process that writes to its terminal (stty tostop).
 # bats test_tags=library
-@test "a program in the background of a terminal is not stopped by its log" {
+@test "the log does not stop a background process of a terminal" {
     # shellcheck disable=SC2016 # for the inner shell
     NOSELFCONN_LOG=stderr run -0 protected timeout 20 python3 -c '
 import os, pty, subprocess, sys
@@ -434,7 +432,7 @@ print(os.read(master, 1000).decode())' "$BATS_TEST_TMPDIR/output"
 }
 
 # bats test_tags=shipped,library
-@test "a signal that the program has pending stays pending" {
+@test "the program's pending signals stay pending" {
     local log=$BATS_TEST_TMPDIR/log
     NOSELFCONN_LOG=$log run -0 protected sh -c 'ulimit -f 0; exec signals pending'
     assert_output $'connect: ECONNREFUSED\nSIGXFSZ pending: yes\nSIGPIPE blocked: no'
@@ -447,7 +445,7 @@ calls_of() { # CALLS COMMAND...
 }
 
 # bats test_tags=library
-@test "nothing about the log ever waits" {
+@test "the log's system calls never block" {
     export NOSELFCONN_LOG=stderr
     calls_of openat,rt_sigtimedwait sh -c 'exec connect 127.0.0.1 50000 2>/dev/full'
     assert_line --regexp '^openat\(AT_FDCWD, "/proc/thread-self/fd/[0-9]+", O_WRONLY\|O_NOCTTY\|O_APPEND\|O_NONBLOCK\|O_CLOEXEC\) = [0-9]'
@@ -455,7 +453,7 @@ calls_of() { # CALLS COMMAND...
 }
 
 # bats test_tags=library
-@test "the log is open for one line: never a terminal of the program, nor left to a child" {
+@test "the log is opened for one line, without becoming a controlling terminal or being inherited" {
     NOSELFCONN_LOG=$log calls_of openat,close connect 127.0.0.1 50000
     flags=$(sed -n 's/^openat(.*log", \(O_[A-Z_|]*\), 0666) *= [0-9]*$/\1/p' <<<"$output" | tr '|' '\n' | sort | paste -sd ' ')
     assert_equal "$flags" 'O_APPEND O_CLOEXEC O_CREAT O_NOCTTY O_NONBLOCK O_WRONLY'
@@ -464,7 +462,7 @@ calls_of() { # CALLS COMMAND...
 }
 
 # bats test_tags=library
-@test "a path of more than PATH_MAX bytes is not even tried" {
+@test "a log path longer than PATH_MAX is never opened" {
     local length
     for length in 4095 4096; do
         NOSELFCONN_LOG=/$(printf "%0$((length - 1))d" 0) calls_of openat connect 127.0.0.1 50000
@@ -476,7 +474,7 @@ calls_of() { # CALLS COMMAND...
 }
 
 # bats test_tags=library
-@test "the log shows the first process of a container as what it is there" {
+@test "the log shows pid=1 for the first process of a container" {
     local -a namespace=(unshare --pid --fork --kill-child)
     NOSELFCONN_LOG=$log run protected "${namespace[@]}" connect 127.0.0.1 50000
     assert_refused
@@ -484,7 +482,7 @@ calls_of() { # CALLS COMMAND...
     assert_output --partial ' pid=1 command="connect" thread=1 '
 }
 
-@test "processes that share a log never tear a line" {
+@test "processes that share a log write whole lines" {
     local i
     local -a writers=()
     for i in {1..200}; do

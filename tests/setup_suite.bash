@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
 # shellcheck shell=bash
-# Once before the tests: without the right to a network namespace they run in place (helpers.bash).
+# Without the privilege to make a network namespace the tests run in place (helpers.bash).
 
 setup_suite() {
     local reason

@@ -1,15 +1,15 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: MIT
 # bats file_tags=suites
-# Test suites: small ones that expect "connection refused" fail without the library and never with it;
-# those of others have the same results under a tracer as without. Run by make check-suites.
+# Small suites that expect "connection refused" fail without the library and never with it. CPython's and Go's
+# suites have the same results traced. Run by make check-suites.
 
 load helpers
 
 launcher=$root/build/noselfconn
 
-# A suite of suites/ by the README's command, in a namespace where what happens once in thousands of runs
-# happens each time: the only free source port, of those that are tried first, is that of the dead port.
+# Runs a suite of suites/ by the README's command. The dead port is the only free one of the source ports that
+# the kernel tries first, so that each run self-connects.
 never_fails() { # COMMAND-OF-THE-README COMMAND...
     local _
     grep -qF "\`$1\`" "$root/README.md"
@@ -29,7 +29,6 @@ never_fails() { # COMMAND-OF-THE-README COMMAND...
     done
 }
 
-# The words in front of the command are the README's.
 protecting() { # COMMAND-OF-THE-README COMMAND...
     case $1 in
     'noselfconn --trace '*) printf '%s\n' "$launcher" --trace ;;
@@ -38,38 +37,38 @@ protecting() { # COMMAND-OF-THE-README COMMAND...
     printf '%s\n' "${@:2}"
 }
 
-@test "a suite in Python: a dead port, and a server that starts again while a peer reconnects" {
+@test "a Python suite with a dead port and a restarted server never fails" {
     failure='[1-9] failed'
     never_fails 'noselfconn pytest' pytest-3
     assert_output --partial '2 passed'
 }
 
-@test "a suite in JavaScript, a request to a dead port" {
+@test "a JavaScript suite with a request to a dead port never fails" {
     failure='# fail [1-9]'
     never_fails 'noselfconn npm test' npm test
     assert_output --partial '# pass 2'
 }
 
-@test "a suite in Java, a dead port" {
+@test "a Java suite with a dead port never fails" {
     failure='nothing was thrown'
     never_fails 'noselfconn mvn verify' mvn verify
     assert_output --partial 'BUILD SUCCESS'
 }
 
-@test "a suite in Rust, a dead port" {
+@test "a Rust suite with a dead port never fails" {
     failure='[1-9] failed'
     never_fails 'noselfconn cargo test' cargo test --offline
     assert_output --partial '1 passed'
 }
 
-@test "a suite in Go, a dead port" {
+@test "a Go suite with a dead port never fails" {
     failure='not refused'
     never_fails 'noselfconn --trace go test' env GO111MODULE=off GOCACHE="$root/build/go" go test -count=1
     assert_output --partial PASS
 }
 
-# Bare and traced, what does not fail is the same. Some of these tests measure time, and fail by themselves
-# on a busy machine: what differs is given another chance, twice.
+# The same tests pass bare and traced. Some measure time and fail on a busy machine: differing ones are run
+# again, twice.
 same_results() { # RESULTS: of $bare and of $traced, by a function that reads $output
     local without='' with='' _
     for _ in 1 2 3; do
@@ -82,19 +81,18 @@ same_results() { # RESULTS: of $bare and of $traced, by a function that reads $o
     assert_equal "$with" "$without"
 }
 
-@test "CPython's own tests of sockets, selectors, processes, signals and the system" {
+@test "CPython's tests of sockets, selectors, processes, signals and os have the same results traced" {
     bare=(python3 -m test -v -u network test_socketserver test_selectors test_subprocess test_signal test_os)
     traced=("$launcher" --trace "${bare[@]}")
     same_results python_results
     [ "$(python_results | wc -l)" -gt 700 ]
 }
 
-# Of the run before: each test that has passed, or was skipped.
 python_results() {
     sed -nE 's/^(test[^ ]* \([^)]*\)).* \.\.\. (ok|skipped).*/\1 \2/p' <<<"$output"
 }
 
-@test "Go's own tests of its network, its processes and its signals, by static programs" {
+@test "Go's tests of net, os/exec and os/signal have the same results traced" {
     local -a tests=(net os/exec os/signal)
     bare=(env GO111MODULE=off CGO_ENABLED=0 GOCACHE="$root/build/go" HOME="$BATS_TEST_TMPDIR"
         go test -v -count=1 -short "${tests[@]}")
@@ -103,7 +101,6 @@ python_results() {
     [ "$(grep -c '^--- PASS' <<<"$output")" -gt 200 ]
 }
 
-# Of the run before: each test that has passed, or was skipped, without its time.
 go_results() {
     sed -nE 's/^ *--- (PASS|SKIP): ([^ ]+) .*/\2 \1/p' <<<"$output"
 }

@@ -1,12 +1,12 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: MIT
-# Inside what people run programs in.
+# Shell scripts, CI jobs, systemd, containers and /etc/ld.so.preload.
 
 load helpers
 
 launcher=${BATS_TEST_DIRNAME%/*}/scripts/noselfconn
 
-# A root folder: `connect` with the libraries that it needs, and this one.
+# A root folder with `connect`, its libraries and libnoselfconn.
 make_root() { # FOLDER
     local file
     for file in "$root/build/tests/connect" $(ldd "$root/build/tests/connect" | grep -o '/[^ ]*'); do
@@ -16,7 +16,7 @@ make_root() { # FOLDER
     install -D "$library" "$1/lib/libnoselfconn.so"
 }
 
-@test "a shell script: what it starts is protected" {
+@test "a shell script's children are protected" {
     set_source_ports 50000
     printf '#!/bin/sh\nconnect 127.0.0.1 50000\n(connect 127.0.0.1 50000)\n' >"$BATS_TEST_TMPDIR/script"
     chmod +x "$BATS_TEST_TMPDIR/script"
@@ -27,7 +27,7 @@ make_root() { # FOLDER
     assert_line 'connect: 0'
 }
 
-@test "from the checkout as it is, as the README has it" {
+@test "the README's command runs from an unchanged checkout" {
     local command
     cp -R "$root/shim" "$root/scripts" "$root/Makefile" "$BATS_TEST_TMPDIR"
     command=$(readme_block 'From the checkout, without installing anything')
@@ -39,7 +39,7 @@ make_root() { # FOLDER
 }
 
 # bats test_tags=root,shipped
-@test "a step of a CI job, as the README has it" {
+@test "the README's step of a CI job works" {
     local step job=$BATS_TEST_TMPDIR/job
     mkdir -p "$job/libnoselfconn"
     cp -R "$root/shim" "$root/scripts" "$root/Makefile" "$job/libnoselfconn"
@@ -47,13 +47,12 @@ make_root() { # FOLDER
     step=$(readme_block '**Test suites and CI.**')
     assert_equal "$step" '- run: sudo make -C libnoselfconn install && noselfconn make test'
     set_source_ports 50000
-    # What is installed, and the loader's list of libraries, is this test's alone.
     run -0 on here unshare --mount sh -c "cp -R /etc $BATS_TEST_TMPDIR && mount --bind $BATS_TEST_TMPDIR/etc /etc &&
         mount -t tmpfs none /usr/local && cd $job && PATH=$root/build/tests:/usr/local/bin:\$PATH && ${step#- run: sudo }"
     assert_line 'connect: ECONNREFUSED'
 }
 
-@test "a start script around a legacy client, as the README has it" {
+@test "the README's start script of a legacy client works" {
     local script
     set_source_ports 50000
     mkdir "$BATS_TEST_TMPDIR/bin"
@@ -65,7 +64,7 @@ make_root() { # FOLDER
     assert_refused
 }
 
-@test "a Python virtual environment" {
+@test "a Python virtual environment is protected" {
     local client='
 import socket, sys
 assert sys.prefix != sys.base_prefix
@@ -78,9 +77,9 @@ print("errno", socket.socket().connect_ex(("127.0.0.1", 50000)))'
     assert_output 'errno 0'
 }
 
-@test "a systemd unit, with the drop-in that the README has" {
+@test "systemd-analyze accepts a unit with the README's drop-in" {
     local units=$BATS_TEST_TMPDIR/units
-    umask 022 # what others may write it complains of
+    umask 022 # systemd-analyze rejects files that others may write
     mkdir -p "$units/client.service.d"
     printf '[Service]\nExecStart=/usr/bin/env\n' >"$units/client.service"
     readme_block '**systemd**' >"$units/client.service.d/noselfconn.conf"
@@ -89,23 +88,22 @@ print("errno", socket.socket().connect_ex(("127.0.0.1", 50000)))'
     assert_line 'Environment=LD_PRELOAD=libnoselfconn.so'
     SYSTEMD_UNIT_PATH=$units: run -0 systemd-analyze verify "$units/client.service"
     assert_output ''
-    # The control: it does look at the drop-in.
+    # The control: it reads the drop-in.
     echo 'Environment' >>"$units/client.service.d/noselfconn.conf"
     SYSTEMD_UNIT_PATH=$units: run systemd-analyze verify "$units/client.service"
     assert_output --partial 'noselfconn.conf'
 }
 
-# Connects once, and can find the library by its bare name.
 unit() { # NAME AFTER CLIENT
     printf '[Unit]\nAfter=%s\n[Service]\nType=oneshot\nExecStart=%s 127.0.0.1 50000\n' "$2" "$3" >"$units/$1.service"
     printf 'Environment=LD_LIBRARY_PATH=%s\nStandardOutput=file:%s\n' "$root/build" "$BATS_TEST_TMPDIR/$1" \
         >>"$units/$1.service"
 }
 
-# The manager of a user's services, with process ids, a /run and control groups of its own. As process 1 it
-# would be the manager of a host.
+# A user's service manager in its own pid, mount and cgroup namespaces. As process 1 systemd would be the
+# system's manager.
 # bats test_tags=root
-@test "under systemd: by the drop-in that the README has, and by the launcher in the unit" {
+@test "a systemd service is protected by the README's drop-in, and by the launcher in its unit" {
     local name units=$BATS_TEST_TMPDIR/units client=$root/build/tests/connect
     mkdir -p "$units/drop-in.service.d" "$BATS_TEST_TMPDIR/runtime"
     chmod 700 "$BATS_TEST_TMPDIR/runtime"
@@ -132,8 +130,8 @@ unit() { # NAME AFTER CLIENT
     assert_connected_to_itself
 }
 
-# Without an engine: the folder and the variable are what an image and a container would have.
-@test "a container, by the Dockerfile and by the Kubernetes lines that the README has" {
+# Without an engine: a folder stands for the image.
+@test "a container is protected by the README's Dockerfile and Kubernetes lines" {
     local preload image=$BATS_TEST_TMPDIR/image
     make_root "$image"
     run readme_block '**A container image**'
@@ -144,7 +142,7 @@ unit() { # NAME AFTER CLIENT
     run -0 on here env LD_PRELOAD="$preload" chroot "$image" /bin/connect 127.0.0.1 50000
     assert_line 'connect: ECONNREFUSED'
 
-    # The init container copies it into a volume.
+    # The init container copies the library into a volume.
     run readme_block '**Kubernetes**'
     [[ $output =~ command:\ \[cp,\ ([^,]*),\ ([^]]*)\] ]]
     assert_equal "${BASH_REMATCH[1]}" "$preload"
@@ -162,7 +160,7 @@ unit() { # NAME AFTER CLIENT
     assert_connected_to_itself
 }
 
-@test "beside what LD_PRELOAD has already, as the README has it" {
+@test "the README's line keeps the entries of LD_PRELOAD" {
     local preload
     preload=$(grep -o 'LD_PRELOAD=lib[a-z0-9.]*:libnoselfconn.so' "$root/README.md")
     set_source_ports 50000
@@ -172,8 +170,7 @@ unit() { # NAME AFTER CLIENT
     assert_output --partial libjemalloc.so.2
 }
 
-# The same file, with the loader of musl.
-@test "a musl image" {
+@test "the same library file protects a musl image" {
     set_source_ports 50000
     run -0 on here env LD_PRELOAD="$library" connect-musl 127.0.0.1 50000
     assert_refused
@@ -181,8 +178,8 @@ unit() { # NAME AFTER CLIENT
     assert_connected_to_itself
 }
 
-@test "a user namespace" {
-    # Some machines allow it to nobody but root.
+@test "a program in a user namespace is protected" {
+    # Some machines allow user namespaces only to root.
     needs_a_namespace
     set_source_ports 50000
     run -0 protected unshare --user --map-root-user connect 127.0.0.1 50000
@@ -192,7 +189,7 @@ unit() { # NAME AFTER CLIENT
 }
 
 # bats test_tags=root,shipped
-@test "a program that drops its privileges" {
+@test "a program that drops its privileges is protected" {
     local client='
 import os, socket
 os.setgid(65534)
@@ -206,7 +203,7 @@ print("uid", os.getuid(), "errno", socket.socket().connect_ex(("127.0.0.1", 5000
 }
 
 # bats test_tags=root,shipped
-@test "/etc/ld.so.preload, in a throw-away root: every program is protected, setuid ones too" {
+@test "/etc/ld.so.preload protects every program of a root folder, setuid ones too" {
     local folder program command
     folder=$(mktemp -d)
     chmod 755 "$folder"
@@ -220,7 +217,7 @@ print("uid", os.getuid(), "errno", socket.socket().connect_ex(("127.0.0.1", 5000
         run -0 on here chroot --userspec=65534:65534 "$folder" "/bin/$program" 127.0.0.1 50000
         assert_connected_to_itself
     done
-    # What the README's line adds, where `make install` puts the library.
+    # The README's line, for the folder of `make install`.
     install -d "$folder/etc" "$folder/usr/local/lib/$(gcc -print-multiarch)"
     mv "$folder/lib/libnoselfconn.so" "$folder/usr/local/lib/$(gcc -print-multiarch)"
     command=$(readme_block '**Every program of the host**')
@@ -233,7 +230,7 @@ print("uid", os.getuid(), "errno", socket.socket().connect_ex(("127.0.0.1", 5000
         assert_line 'connect: ECONNREFUSED'
         assert_equal "$stderr" ''
     done
-    # And it is setuid as before: only root may bind this port.
+    # It still runs as root: only root may bind this port.
     run on here chroot --userspec=65534:65534 "$folder" /bin/connect \
         --bind 127.0.0.1 --bind-port 700 127.0.0.1 50002
     assert_output 'bind: Permission denied'

@@ -1,7 +1,7 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: MIT
-# noselfconn --trace: what no preload reaches is protected, and sees nothing of it. The contract and
-# all else that the library promises is run again with static programs (GUARD=tracer, tests.mk).
+# noselfconn --trace protects programs that LD_PRELOAD cannot affect. The library's own promises are tested
+# again with traced static programs (GUARD=tracer, tests.mk).
 
 load helpers
 
@@ -12,12 +12,11 @@ tracing() { # [OPTION]... COMMAND...
     on here "$launcher" --trace "$@"
 }
 
-# The tracer of a process: the child that wait(2) does not see.
 tracer_of() { # PROCESS
     sed -n 's/^TracerPid:\t//p' "/proc/$1/status"
 }
 
-# The process that a background command has printed as its first line, once it is there.
+# Waits for the process id that a background command prints as its first line.
 process_of() { # NAME
     eventually first_line_of "$1" && first_line_of "$1"
 }
@@ -26,7 +25,7 @@ first_line_of() { # NAME
     output_of "$1" | grep -m 1 .
 }
 
-# Given a command that prints what `connect` does. Without a tracer it connects to itself.
+# For a command that prints the output of `connect`. Without a tracer it connects to itself.
 refused_where_no_preload_reaches() { # COMMAND...
     new_host
     set_source_ports 50000
@@ -36,7 +35,7 @@ refused_where_no_preload_reaches() { # COMMAND...
     assert_connected_to_itself
 }
 
-@test "programs that no preload reaches: static, Go, cgo, 32-bit, a plugin by RTLD_DEEPBIND or dlmopen()" {
+@test "static, Go, cgo and 32-bit programs and RTLD_DEEPBIND and dlmopen() plugins are refused when traced" {
     local -a unreached
     run -0 readelf --program-headers "$root/build/static/raw" "$root/build/tests/dial-static"
     refute_output --partial INTERP
@@ -54,7 +53,7 @@ plugins dlmopen $root/build/tests/plugin.so 127.0.0.1 50000
 END
 }
 
-@test "each call that connects, of either word size, with all that it names at the end of what is mapped" {
+@test "each connecting call is traced in both word sizes, with its arguments at the end of mapped memory" {
     local program call
     for program in "$root/build/static/raw" raw-i386 'raw-i386 --socketcall'; do
         [[ $program != *i386* ]] || runs_32_bit || continue
@@ -71,8 +70,8 @@ END
     done
 }
 
-# A call that waits, and is interrupted. Meanwhile another thread gives the descriptor to another file, and
-# writes another destination where that of the call was; or what the call names is unmapped.
+# connect() waits until a signal interrupts it. Meanwhile another thread replaces the descriptor and the
+# destination address.
 meanwhile='
 import ctypes, os, signal, socket, struct, sys, threading, time
 def endpoint(port):
@@ -91,7 +90,7 @@ threading.Thread(target=meddle).start()
 print(libc.connect(s.fileno(), destination, 16), ctypes.get_errno(), end=" ")
 print("state", kept.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1)[0])'
 
-@test "what a thread does to the descriptor and the address of a call in progress changes nothing" {
+@test "another thread's changes to the descriptor and address of a call in progress have no effect" {
     lose_syns_to 50000
     lose_syns_to 50100
     set_source_ports 50000
@@ -103,7 +102,7 @@ print("state", kept.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1)[0])'
     assert_output '-1 4 state 2'
 }
 
-@test "what a call names may vanish while it waits" {
+@test "a call's arguments may be unmapped while it waits" {
     local program call thing
     lose_syns_to 50000
     while read -r thing call program; do
@@ -120,7 +119,7 @@ print("state", kept.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1)[0])'
 END
 }
 
-@test "a function on a handle of libc, with an address that is said to be longer than it is" {
+@test "connect() from a handle of libc is traced, with any address length" {
     local client='
 import ctypes, socket, struct, sys
 libc = ctypes.CDLL("libc.so.6", use_errno=True)
@@ -136,7 +135,7 @@ for length in 16, 27, 28, 29, 128:
 }
 
 # The positive control is in reach.bats.
-@test "the resolver of glibc, over TCP" {
+@test "glibc's resolver is refused over TCP" {
     echo 'nameserver 127.0.0.1
 options use-vc timeout:1 attempts:1' >"$BATS_TEST_TMPDIR/resolv.conf"
     on here tee /proc/sys/net/ipv4/ip_unprivileged_port_start <<<0
@@ -149,8 +148,8 @@ options use-vc timeout:1 attempts:1' >"$BATS_TEST_TMPDIR/resolv.conf"
     assert_output --regexp 'command="getent" .* endpoint=127.0.0.1:53 .* action=refused'
 }
 
-# Its wget ends by SIGSEGV in Debian 12, traced or not.
-@test "static busybox: telnet and nc" {
+# Debian 12's wget of busybox dies by SIGSEGV, traced or not.
+@test "static busybox telnet and nc are refused" {
     local applet
     run -0 readelf --program-headers "$busybox"
     refute_output --partial INTERP
@@ -165,14 +164,14 @@ options use-vc timeout:1 attempts:1' >"$BATS_TEST_TMPDIR/resolv.conf"
     done
 }
 
-@test "a static program that a shell, vfork, posix_spawn or a thread has started" {
+@test "a static program started by a shell, vfork, posix_spawn or a thread is refused" {
     local static=$root/build/static/raw
     set_source_ports 50000
     printf '#!/bin/sh\nexec "$@"\n' >"$BATS_TEST_TMPDIR/script"
     chmod +x "$BATS_TEST_TMPDIR/script"
     run -0 tracing "$BATS_TEST_TMPDIR/script" "$static" 127.0.0.1 50000
     assert_refused
-    echo "$static 127.0.0.1 50000" >"$BATS_TEST_TMPDIR/script" # no first line: the shell runs it
+    echo "$static 127.0.0.1 50000" >"$BATS_TEST_TMPDIR/script" # no #! line: the shell runs it
     run -0 tracing "$BATS_TEST_TMPDIR/script"
     assert_refused
     run -0 tracing sh -c '"$@"; "$@"' sh "$static" 127.0.0.1 50000
@@ -189,7 +188,7 @@ for start in spawn, lambda: subprocess.run(command):
     thread.start()
     thread.join()' "$static" 127.0.0.1 50000
     assert_equal "$(grep -c 'connect: ECONNREFUSED' <<<"$output")" 4
-    # By a thread that is not the first one.
+    # exec by a thread other than the leader.
     run -0 tracing python3 -c '
 import os, sys, threading, time
 threading.Thread(target=os.execv, args=(sys.argv[1], sys.argv[1:])).start()
@@ -198,11 +197,11 @@ time.sleep(60)' "$static" 127.0.0.1 50000
 }
 
 # bats test_tags=root
-@test "a destination that a BPF program of the control group rewrites" {
+@test "a self-connection made by a cgroup BPF program is refused" {
     refused_where_no_preload_reaches rewrite 10.96.0.1 80 127.0.0.1 50000 connect 10.96.0.1 80
 }
 
-@test "io_uring is as on a host that forbids it, a ring that was inherited included" {
+@test "io_uring fails with EPERM, for an inherited ring too" {
     set_source_ports 50000
     run -2 tracing uring 127.0.0.1 50000
     assert_output --partial 'Operation not permitted'
@@ -216,9 +215,9 @@ print([(libc.syscall(number, -1, 0, 0, 0, 0, 0), ctypes.get_errno()) for number 
     assert_output '[(-1, 1), (-1, 1), (-1, 1)]'
 }
 
-# SECCOMP_RET_USER_NOTIF outranks a tracer, and the supervisor lets each call go on.
-@test "a filter of the command that asks a supervisor: self-connections are refused, servers are reached" {
-    set_source_ports 50000
+# SECCOMP_RET_USER_NOTIF outranks a tracer (seccomp(2)); the supervisor here continues each call.
+@test "below a seccomp supervisor self-connections are refused and servers are reached" {
+set_source_ports 50000
     server 50100
     run -0 tracing deny connect supervise sh -c 'connect 127.0.0.1 50000; connect --nonblock 127.0.0.1 50000'
     assert_line --index 0 'connect: ECONNREFUSED'
@@ -230,7 +229,7 @@ print([(libc.syscall(number, -1, 0, 0, 0, 0, 0), ctypes.get_errno()) for number 
     set_source_ports 50000
     run -0 unprotected deny connect supervise connect 127.0.0.1 50000
     assert_connected_to_itself
-    # For all threads at once: not here.
+    # SECCOMP_FILTER_FLAG_TSYNC fails.
     run -0 tracing python3 -c '
 import ctypes
 libc = ctypes.CDLL(None, use_errno=True)
@@ -238,7 +237,7 @@ print(libc.syscall(317, 1, 1 | 8 | 16, ctypes.create_string_buffer(16)), ctypes.
     assert_output '-1 22'
 }
 
-@test "a filter of the command that asks a tracer: its calls fail with ENOSYS, as without one" {
+@test "calls that the command's own filter sends to a tracer fail with ENOSYS, as without a tracer" {
     local data
     set_source_ports 50000
     for data in 0 1 2 3 4 5 6 32767; do
@@ -254,7 +253,6 @@ print(libc.syscall(317, 1, 1 | 8 | 16, ctypes.create_string_buffer(16)), ctypes.
     refute_output "$without"
 }
 
-# What a process can find out about itself, but for its number and the time.
 seen='
 import os, resource, signal, sys
 def status(name):
@@ -273,7 +271,7 @@ print("folder:", os.getcwd(), "nice:", os.nice(0), "input:", sys.stdin.read())
 for name, value in sorted(os.environb.items()):
     print(name, value)'
 
-@test "the command is the same process, and finds all as its caller left it" {
+@test "the command keeps its process id, descriptors, signals, limits, environment and input" {
     local with_a_tracer without
     # shellcheck disable=SC2016 # for the inner shell
     local caller='trap "" USR1; cd /; umask 027; ulimit -n 77; exec 3</etc/hostname
@@ -286,7 +284,7 @@ for name, value in sorted(os.environb.items()):
     [[ $without == *'the same process: True True'*'no child'*'input: the input'* ]]
 }
 
-@test "its exit status, its death by a signal and its core dump are the command's" {
+@test "the exit status, the killing signal and the core dump are the command's" {
     local end
     for end in 'exit 0' 'exit 42' 'kill -TERM $$' 'kill -KILL $$' 'ulimit -c unlimited; kill -SEGV $$' \
         'ulimit -c 0; kill -ABRT $$'; do
@@ -299,14 +297,14 @@ for command in [], sys.argv[2:]:
     done
 }
 
-# A process that has ended would otherwise be a zombie of the tracer first.
-@test "who waits for the end of a process or a thread finds it ended" {
+# An exited process could still be a zombie of the tracer.
+@test "a process can be waited for as soon as its pidfd reports its end" {
     run -0 tracing exits 500
     assert_regex "$output" '^500 missing 0 still-there '
     [ "${output##* }" -le 25 ] # a joined thread takes a moment, traced or not
 }
 
-@test "a child of every kind ends for its parent as without a tracer" {
+@test "wait(2) reports the same status for each kind of exit as without a tracer" {
     local client='
 import os, signal, sys, threading, time
 def status_of(child):
@@ -340,7 +338,7 @@ try:
     while True: os.waitpid(-1, 0x40000000)  # __WALL
 except ChildProcessError: print("no child")'
 
-@test "a command that waits for all its children does not wait for the tracer, nor is that listed" {
+@test "the tracer is not among the command's children" {
     run -0 timeout 10 "$launcher" --trace python3 -c "$wait_for_all"
     assert_output 'no child'
     # shellcheck disable=SC2016 # for the inner shell
@@ -348,7 +346,7 @@ except ChildProcessError: print("no child")'
     assert_output '[]'
 }
 
-@test "as a subreaper, which gets all orphans, it has a child that wait(2) does not see" {
+@test "a subreaper's wait(2) does not return the tracer" {
     run -0 timeout 10 python3 -c '
 import ctypes, os, sys
 ctypes.CDLL(None).prctl(36, 1, 0, 0, 0)  # PR_SET_CHILD_SUBREAPER
@@ -359,7 +357,7 @@ except ChildProcessError: print("no child")"""])' "$launcher"
     assert_output 'no child'
 }
 
-@test "strace, gdb, ltrace and proot end, and name the reason" {
+@test "strace, gdb, ltrace and proot fail and report the reason" {
     local tracer
     for tracer in 'strace -o /dev/null true' 'gdb --batch --ex run /bin/true' 'ltrace -o /dev/null true' 'proot true'; do
         # shellcheck disable=SC2086 # several words
@@ -372,7 +370,7 @@ except ChildProcessError: print("no child")"""])' "$launcher"
     done
 }
 
-@test "limits of the command are not those of the tracer" {
+@test "the command's resource limits do not limit the tracer" {
     # shellcheck disable=SC2016 # for the inner shell
     background limited bash -c 'ulimit -S -t 60 -n 70 -v 9000000; exec "$@"' bash \
         "$launcher" --trace sh -c 'echo $$; exec sleep 60'
@@ -386,7 +384,7 @@ except ChildProcessError: print("no child")"""])' "$launcher"
     kill -KILL "$process"
 }
 
-@test "timeout, nohup, setsid and time do with it what they do with others" {
+@test "timeout, nohup, setsid and time work on a traced command" {
     run -124 timeout 0.2 "$launcher" --trace sleep 60
     run -0 nohup "$launcher" --trace sh -c 'kill -HUP $$; echo still there' </dev/null
     assert_line 'still there'
@@ -397,7 +395,7 @@ except ChildProcessError: print("no child")"""])' "$launcher"
     assert_output --partial real
 }
 
-# An interactive bash on a terminal, with what is typed there, and the text to wait for before.
+# Types each KEYS into an interactive bash on a terminal after its TEXT has appeared.
 type_in_a_shell() { # TEXT KEYS [TEXT KEYS]... -- COMMAND...
     python3 -c '
 import os, pty, re, select, signal, sys, time
@@ -435,7 +433,7 @@ print(seen.decode())
 sys.exit(os.waitstatus_to_exitcode(os.waitpid(process, 0)[1]))' "$@"
 }
 
-@test "job control on a terminal: ^Z, bg, fg, ^C, of a traced command and of a traced shell" {
+@test "job control with ^Z, bg, fg and ^C works for a traced command and in a traced shell" {
     local -a shell=(env 'PS1=ready> ' bash --norc --noprofile -i)
     run -0 type_in_a_shell 'ready>' "$launcher --trace cat\\n" cat 'echoed\n' echoed '\x1a' \
         Stopped 'bg\n' 'ready>' '\n' Stopped 'fg\n' cat '\x03' 'ready>' 'echo status $?\n' \
@@ -444,8 +442,8 @@ sys.exit(os.waitstatus_to_exitcode(os.waitpid(process, 0)[1]))' "$@"
         'ready>' 'echo status $?\n' 'status 130' 'exit 0\n' -- "$launcher" --trace "${shell[@]}"
 }
 
-# In a process group whose parent belongs to another one of the session: otherwise three of these do not stop.
-@test "stopped and continued from outside, threads included" {
+# An orphaned process group ignores three of these signals (setpgid(2)).
+@test "a process and its threads stop and continue by signals from outside" {
     local in_a_group='
 import os, sys
 child = os.fork()
@@ -484,7 +482,7 @@ has_more_lines_than() { # NUMBER
     [ "$(output_of worker | wc -l)" -gt "$1" ]
 }
 
-@test "what goes on in the background outlives the command, and stays protected" {
+@test "a background process stays protected after the command has ended" {
     set_source_ports 50000
     # shellcheck disable=SC2016 # for the inner shell
     run -0 tracing sh -c '{ sleep 0.5; "$@"; } >"$0" 2>&1 3>&- & echo started' \
@@ -495,8 +493,8 @@ has_more_lines_than() { # NUMBER
     assert_refused
 }
 
-@test "the tracer keeps no file open, takes no signal, and ends with the last process" {
-    # A pipe that only the tracer held would never end.
+@test "the tracer keeps no file open, ignores signals and exits with the last process" {
+# A pipe kept open by the tracer would never reach its end.
     run -0 timeout 10 sh -c '"$@" | cat' sh "$launcher" --trace sh -c 'sleep 3 <&- >&- 2>&- 3>&- & echo at once'
     assert_output 'at once'
     # shellcheck disable=SC2016 # for the inner shell
@@ -506,7 +504,7 @@ has_more_lines_than() { # NUMBER
     tracer=$(tracer_of "$process")
     run readlink "/proc/$tracer/fd/0" "/proc/$tracer/fd/1" "/proc/$tracer/fd/2" "/proc/$tracer/cwd"
     assert_output $'/\n/\n/\n/'
-    # Nor does a signal reach it, as of the terminal, the process group, or `killall noselfconn`.
+    # Signals come from the terminal, for the process group, or from `killall noselfconn`.
     assert_equal "$(awk '{ print $6 }' "/proc/$tracer/stat")" "$tracer"
     kill -HUP "$tracer"
     kill -TERM "$tracer"
@@ -516,7 +514,7 @@ has_more_lines_than() { # NUMBER
     eventually is_gone "$tracer"
 }
 
-@test "what a caller has open, the tracer has not: by close_range() and, where there is none, one by one" {
+@test "the tracer inherits no descriptors, with and without close_range()" {
     local how process
     for how in '' 'deny close_range unknown'; do
         # shellcheck disable=SC2016,SC2086 # for the inner shell; words
@@ -534,7 +532,7 @@ is_gone() { # PROCESS
     [ ! -e "/proc/$1/stat" ] || [ "$(awk '{ print $3 }' "/proc/$1/stat")" = Z ]
 }
 
-@test "as the first process of a container" {
+@test "the launcher can trace as process 1 of a container" {
     set_source_ports 50000
     run -0 on here unshare --pid --fork --mount-proc "$launcher" --trace --log stderr \
         "$root/build/static/connect" 127.0.0.1 50000
@@ -543,7 +541,7 @@ is_gone() { # PROCESS
 }
 
 # bats test_tags=long
-@test "32 threads, 96,000 connects of a static program: none to itself gets through, none to a server is harmed" {
+@test "of 96,000 connects by 32 threads every self-connection is refused and no other connection fails" {
     set_source_ports 20000 40000
     run -0 tracing "$root/build/static/threads" 32 96000
     assert_output 'refused 48000 through 0 served 48000 harmed 0 bind-failed 0 leaked 0'
@@ -551,8 +549,8 @@ is_gone() { # PROCESS
     assert_output --regexp '^refused 0 through 32 '
 }
 
-# More than the tracer has places for: some share one.
-@test "600 threads in a connect at once, and none is taken for another" {
+# More than the slots of the tracer's table: some threads share a slot.
+@test "the tracer tells 600 threads in connect() apart" {
     lose_syns_to 50100
     background threads tracing python3 -c '
 import collections, socket, threading
@@ -570,7 +568,7 @@ print(collections.Counter(results))'
     assert_equal "$(tail -n 1 "$BATS_TEST_TMPDIR/threads")" 'Counter({0: 600})'
 }
 
-@test "what the tracer has needed for a call it gives back: memory and descriptors" {
+@test "the tracer frees its memory and descriptors after each call" {
     local log client='
 import os, re, socket, time
 tracer = re.search(r"TracerPid:\t(\d+)", open("/proc/self/status").read())[1]
@@ -612,9 +610,9 @@ print(after[0] - before[0] < 100, after[1] - before[1], os.readlink(f"/proc/{tra
     done
 }
 
-@test "the tracer needs no more descriptors than the launcher did" {
+@test "the tracer needs no more descriptors than the launcher" {
     set_source_ports 50000
-    # One fewer, and the launcher says so.
+    # With one fewer the launcher fails.
     run -125 on here prlimit --nofile=5 "$launcher" --trace true 3>&- 4>&- 5>&-
     assert_output --regexp '^noselfconn: cannot trace: .*: Too many open files'
     run -0 --separate-stderr on here prlimit --nofile=6 "$launcher" --trace --log stderr \
@@ -624,7 +622,7 @@ print(after[0] - before[0] < 100, after[1] - before[1], os.readlink(f"/proc/{tra
 }
 
 # bats test_tags=long
-@test "10,000 short children leave nothing behind in the tracer" {
+@test "10,000 short-lived children do not grow the tracer" {
     # shellcheck disable=SC2016 # for the inner shell
     background loop tracing sh -c 'echo $$; i=0
         while [ $i -lt 10000 ]; do (:); i=$((i + 1)); [ $i -ne 100 ] || sleep 1; done
@@ -646,7 +644,7 @@ memory_of() { # PROCESS
     awk '/^(VmRSS|VmData)/ { print $2 }' "/proc/$1/status"
 }
 
-@test "killed, it leaves nothing unguarded: what connects fails with ENOSYS, all else goes on" {
+@test "after the tracer is killed connecting calls fail with ENOSYS and others succeed" {
     mkfifo "$BATS_TEST_TMPDIR/go"
     server 50100
     set_source_ports 50000
@@ -663,9 +661,8 @@ memory_of() { # PROCESS
     assert_line 'to a file'
 }
 
-# What the tracer cannot see is refused where it may be a self-connection: a TCP connection, and what
-# cannot be told from one without its descriptor, as UDP; not a socket of another family.
-@test "without a descriptor left for the tracer IP connects are refused, others are not" {
+# Without a descriptor the tracer cannot tell UDP from TCP.
+@test "IP connects are refused when the tracer has no descriptor left" {
     mkfifo "$BATS_TEST_TMPDIR/go"
     server 50100
     # shellcheck disable=SC2016 # for the inner shell
@@ -680,7 +677,7 @@ memory_of() { # PROCESS
     assert_line 'connect: 0 0'
 }
 
-@test "where tracing cannot work it says so, before anything runs" {
+@test "the launcher fails before the command starts if tracing does not work" {
     local obstacle words
     while IFS='|' read -r obstacle words; do
         # shellcheck disable=SC2086 # several words
@@ -703,18 +700,18 @@ deny clone fail|clone: Operation not permitted
 END
     run -125 "$launcher" --trace "$launcher" --trace true
     assert_output --partial 'another noselfconn --trace'
-    # Where /proc does not say who traces it.
+    # /proc does not show TracerPid.
     make --silent -C "$root" BUILD="$root/build/installs/traced" install DESTDIR= PREFIX="$BATS_TEST_TMPDIR/prefix" LDCONFIG=:
     # shellcheck disable=SC2016 # for the inner shell
     run -125 --separate-stderr on here unshare --mount sh -c 'mount -t tmpfs none /proc && exec "$@"' sh \
         deny ptrace fail "$BATS_TEST_TMPDIR/prefix/bin/noselfconn" --trace true
     assert_regex "$stderr" '^noselfconn: cannot trace: ptrace: Operation not permitted'
-    # Before the launcher has written to it, and after: either happens.
+    # The tracer can end before or after the launcher writes to it.
     for _ in {1..20}; do
         run -125 --separate-stderr deny setsid kill "$launcher" --trace true
         assert_regex "$stderr" '^noselfconn: cannot trace: the tracer: No child processes'
     done
-    # What has tried to be the tracer is no child of the command.
+    # A failed tracer is no child of the command.
     # shellcheck disable=SC2016 # for the inner shell
     run -0 --separate-stderr deny ptrace fail "$launcher" --trace --force \
         sh -c 'read -r children </proc/$$/task/$$/children; echo "[$children]"; touch "$1"' sh "$BATS_TEST_TMPDIR/ran"
@@ -724,7 +721,7 @@ END
 }
 
 # bats test_tags=root
-@test "a setuid program would lose its rights, and one that cannot be read cannot be traced" {
+@test "--trace refuses setuid programs and unreadable programs" {
     local folder
     folder=$(mktemp -d)
     chmod 755 "$folder"
@@ -743,9 +740,9 @@ END
     rm -rf "$folder"
 }
 
-# An instrumented tracer would say that it cannot write its counters.
+# An instrumented tracer would report that it cannot write its coverage counters.
 # bats test_tags=root,shipped
-@test "a program of an ordinary user that forbids to be looked at is refused its IP connects" {
+@test "a non-dumpable program of an ordinary user is refused its IP connects" {
     server 50100
     local folder program call
     folder=$(mktemp -d)
@@ -770,7 +767,7 @@ END
     rm -rf "$folder"
 }
 
-@test "no_new_privs is set only for who may not filter without it" {
+@test "no_new_privs is set only if the caller cannot install a filter without it" {
     # shellcheck disable=SC2016 # for awk
     run -0 "$launcher" --trace awk '/^NoNewPrivs/ { print $2 }' /proc/self/status
     assert_output $((EUID != 0))
@@ -779,7 +776,7 @@ END
     assert_output 0 # root of its own user namespace
 }
 
-@test "the log names the program, its process and its thread" {
+@test "the tracer's log names the program, its process and its thread" {
     set_source_ports 50000
     run -0 tracing --log "$BATS_TEST_TMPDIR/log" python3 -c '
 import os, socket, threading
@@ -796,7 +793,7 @@ thread.join()'
     assert_output --regexp "^time=[^ ]+ pid=$process command=\"python3\" thread=$thread call=connect fd=$fd endpoint=127.0.0.1:50000 mode=enforce action=refused$"
 }
 
-@test "a line to stderr goes to what that was at exec: of a thread and a child, too, and to nothing else" {
+@test "log lines go to the standard error that the program had at exec, and nowhere else" {
     local client='
 import os, socket, sys, threading
 def attempt(): socket.socket().connect_ex(("127.0.0.1", 50000))
@@ -816,7 +813,7 @@ attempt(); in_a_child(); in_a_thread(attempt)'
     run -0 --separate-stderr tracing --log stderr python3 -c "$client" "$BATS_TEST_TMPDIR/later"
     assert_equal "$(grep -c action=refused <<<"$stderr")" 4
     [ ! -s "$BATS_TEST_TMPDIR/later" ]
-    # Of a thread that runs another program, under the number of the first one.
+    # A thread that calls exec gets the thread id of the leader.
     run -0 --separate-stderr tracing --log stderr python3 -c '
 import os, sys, threading, time
 os.dup2(1, 2)
@@ -826,8 +823,8 @@ time.sleep(60)' "$root/build/static/connect" 127.0.0.1 50000
     assert_equal "$stderr" ''
 }
 
-# What takes the lines then needs the tracer, to start a process.
-@test "standard error that takes no more lines stops nothing" {
+# The pipe's reader has to start a process, for which it needs the tracer.
+@test "a full standard error does not block the command" {
     set_source_ports 50000
     run -0 timeout 60 nsenter --target "${host_process[here]}" --net "$launcher" --trace --log stderr python3 -c '
 import os, socket, subprocess, sys, threading
@@ -850,14 +847,14 @@ print("all read")'
     assert_output 'all read'
 }
 
-@test "--observe lets it, and says so" {
+@test "--trace --observe lets a self-connection stand and logs it" {
     set_source_ports 50000
     run -0 --separate-stderr tracing --observe --log stderr "$root/build/static/connect" 127.0.0.1 50000
     assert_connected_to_itself
     assert_regex "$stderr" 'mode=observe action=allowed$'
 }
 
-@test "--check --trace: of a command, and by a real self-connection" {
+@test "--check --trace checks a command, or makes a self-connection of its own" {
     run -0 "$launcher" --check --trace dial-static
     assert_output --regexp '^dial-static can be traced, with all that it starts$'
     run -0 tracing --check
@@ -869,7 +866,7 @@ print("all read")'
 }
 
 # Before Linux 6.9.
-@test "without PIDFD_THREAD threads are protected, too, and one with its own descriptors is refused" {
+@test "without PIDFD_THREAD threads are protected and those with unshared descriptors are refused" {
     set_source_ports 50000
     server 50100
     local client='
@@ -888,7 +885,7 @@ for port, alone in (50000, False), (50100, False), (50100, True):
     thread = threading.Thread(target=attempt, args=(port, alone))
     thread.start()
     ready.wait()
-    decoy = socket.socket()  # of the same number, where the thread has its own descriptors
+    decoy = socket.socket()  # the same number in the other descriptor table
     go.set()
     thread.join()'
     run -0 on here sh -c 'echo 50000 50009 >/proc/sys/net/ipv4/ip_local_port_range'
@@ -902,7 +899,7 @@ for port, alone in (50000, False), (50100, False), (50100, True):
     assert_output $'111\n0\n0'
 }
 
-# Starts a command that connects COUNT times once the tracer is watched, by WATCH PROCESS in a file `watch`.
+# Starts a command that connects COUNT times after WATCH has attached to the tracer, with output in a file `watch`.
 watch_the_tracer() { # COUNT WATCH...
     local process
     rm -f "$BATS_TEST_TMPDIR/go" "$BATS_TEST_TMPDIR/watch"
@@ -938,9 +935,9 @@ for _ in range(int(sys.argv[1])):
     [ "$many" -gt "$few" ] && [ $((many - few)) -le 60000 ]
 }
 
-# The list of differences in noselfconn(1).
+# The list of differences is in noselfconn(1).
 
-@test "different: /proc names the tracer and the filter, and no debugger attaches" {
+@test "difference: /proc shows the tracer and the filter, and debuggers cannot attach" {
     # shellcheck disable=SC2016 # for awk
     run -0 "$launcher" --trace awk '/^(TracerPid|Seccomp):/ { print $2 }' /proc/self/status
     assert_line --index 0 --regexp '^[1-9]'
@@ -955,7 +952,7 @@ for _ in range(int(sys.argv[1])):
     kill -KILL "$process"
 }
 
-@test "different: a signal that is ignored ends a call that is never restarted" {
+@test "difference: an ignored signal interrupts calls that are never restarted" {
     local client='
 import ctypes, os, select, signal, threading
 epoll = select.epoll()
@@ -968,7 +965,7 @@ print(ctypes.CDLL(None, use_errno=True).epoll_wait(epoll.fileno(), ctypes.create
     assert_output '0 Success'
 }
 
-@test "different: what asks not to be traced cannot connect, and a second kind of filter is denied" {
+@test "difference: CLONE_UNTRACED children cannot connect, and strict seccomp mode fails" {
     local client='
 import ctypes, os, socket
 libc = ctypes.CDLL(None, use_errno=True)
@@ -985,7 +982,7 @@ os.waitpid(child, 0)'
     STRICT=1 run -137 unprotected python3 -c "$client"
 }
 
-@test "different: a process 1 that waits for nobody keeps the tracer as a zombie" {
+@test "difference: a process 1 that never waits keeps the tracer as a zombie" {
     run -0 on here unshare --pid --fork --mount-proc python3 -c '
 import subprocess, sys, time
 subprocess.run([sys.argv[1], "--trace", "true"])
@@ -994,7 +991,7 @@ subprocess.run(["ps", "-o", "stat=,comm=", "--ppid", "1"])' "$launcher"
     assert_output --regexp 'Z[^ ]* +noselfconn'
 }
 
-@test "different: LeakSanitizer cannot look for leaks" {
+@test "difference: LeakSanitizer cannot run" {
     run -0 unprotected connect-asan 127.0.0.1 9
     run tracing connect-asan 127.0.0.1 9
     assert_failure
@@ -1003,7 +1000,7 @@ subprocess.run(["ps", "-o", "stat=,comm=", "--ppid", "1"])' "$launcher"
     assert_line 'connect: ECONNREFUSED'
 }
 
-@test "a 32-bit launcher traces 32-bit programs, and says that it cannot trace others" {
+@test "a 32-bit launcher traces 32-bit programs and refuses others" {
     local launcher=$root/build/i686-linux-gnu/noselfconn
     needs_32_bit
     refused_where_no_preload_reaches connect-i386 127.0.0.1 50000

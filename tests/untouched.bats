@@ -1,10 +1,10 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: MIT
-# What connect() does besides connecting a socket to itself: with the library exactly the same.
+# Calls of connect() that make no self-connection have the same results with the library.
 
 load helpers
 
-@test "a live server on an own address, by TCP over IPv4 and IPv6, by MPTCP, and without blocking" {
+@test "a live server on this host is reached over IPv4, IPv6, MPTCP and without blocking" {
     local address arguments
     prepare() {
         own_address 192.0.2.1
@@ -25,7 +25,7 @@ load helpers
 EOF
 }
 
-@test "a live server on another host" {
+@test "a live server on another host is reached" {
     prepare() {
         neighbour
         set_source_ports 50000
@@ -36,11 +36,11 @@ EOF
 }
 
 # bats test_tags=long
-@test "servers that close or reset at once, say a line first, half-close or wait, 200 times each" {
+@test "servers that close, reset, greet, half-close or wait are reached 200 times each" {
     quick_servers --direct
 }
 
-@test "ECONNREFUSED by somebody else" {
+@test "an ordinary ECONNREFUSED stays" {
     prepare() {
         set_source_ports 50002
     }
@@ -48,7 +48,7 @@ EOF
     assert_line --index 0 'connect: ECONNREFUSED'
 }
 
-@test "ECONNREFUSED by somebody else, without blocking" {
+@test "an ordinary ECONNREFUSED stays without blocking" {
     prepare() {
         set_source_ports 50002
     }
@@ -58,7 +58,7 @@ EOF
 }
 
 # bats test_tags=long
-@test "ETIMEDOUT" {
+@test "ETIMEDOUT stays" {
     prepare() {
         set_source_ports 50002
         on here sh -c 'echo 1 >/proc/sys/net/ipv4/tcp_syn_retries'
@@ -68,13 +68,13 @@ EOF
     assert_line --index 0 'connect: ETIMEDOUT'
 }
 
-@test "ENETUNREACH" {
+@test "ENETUNREACH stays" {
     the_same_with_and_without connect 198.51.100.1 50000
     assert_line --index 0 'connect: ENETUNREACH'
 }
 
 # bats test_tags=long
-@test "EHOSTUNREACH, since no neighbour has the address" {
+@test "EHOSTUNREACH of a missing neighbour stays" {
     prepare() {
         neighbour
         set_source_ports 50000
@@ -83,7 +83,7 @@ EOF
     assert_line --index 0 'connect: EHOSTUNREACH'
 }
 
-@test "EACCES, since the route is prohibited" {
+@test "EACCES of a prohibited route stays" {
     prepare() {
         on here ip route add prohibit 198.51.100.0/24
     }
@@ -91,7 +91,7 @@ EOF
     assert_line --index 0 'connect: EACCES'
 }
 
-@test "EADDRNOTAVAIL, since no source port is left" {
+@test "EADDRNOTAVAIL without a free source port stays" {
     prepare() {
         set_source_ports 50002
         server 50000
@@ -105,7 +105,7 @@ EOF
     assert_line --index 0 'connect: EADDRNOTAVAIL'
 }
 
-@test "EINPROGRESS, then EALREADY" {
+@test "EINPROGRESS, then EALREADY, stay" {
     prepare() {
         set_source_ports 50002
         lose_syns_to 50000
@@ -115,7 +115,7 @@ EOF
     assert_line --index 4 'connect: EALREADY'
 }
 
-@test "EINTR" {
+@test "EINTR stays" {
     prepare() {
         set_source_ports 50002
         lose_syns_to 50000
@@ -125,8 +125,7 @@ EOF
     assert_line 'state: SYN_SENT'
 }
 
-# Each of these prints what came of it.
-@test "what fails, or is no TCP: the same errno, the same results" {
+@test "failing and non-TCP calls keep their results and errno" {
     local what line
     while IFS='|' read -r what line; do
         the_same_with_and_without untouched "$what"
@@ -148,7 +147,7 @@ shared-local-port|server 1 heard: x
 EOF
 }
 
-@test "a second connect() whose address is cut short, while the first is pending" {
+@test "a second connect() with a truncated address keeps its result while the first is pending" {
     prepare() {
         set_source_ports 50002
         lose_syns_to 50000

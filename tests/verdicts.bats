@@ -1,7 +1,6 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: MIT
-# What the launcher says of a command: it loads the library, it does not, or the launcher cannot tell; and
-# that it is so.
+# The launcher's verdict on a command is right: it loads the library, it does not, or the launcher cannot tell.
 
 load helpers
 
@@ -13,7 +12,7 @@ says_yes() { # COMMAND...
     assert_equal "$stderr" ''
 }
 
-# Does not run it, and says why and what to do.
+# The launcher refuses the command and prints the reason and a remedy.
 says() { # PATTERN COMMAND...
     run -125 --separate-stderr on here "$launcher" "${@:2}"
     assert_equal "$output" ''
@@ -21,7 +20,7 @@ says() { # PATTERN COMMAND...
     [ "$(wc -l <<<"$stderr")" -ge 2 ]
 }
 
-# And with the library in LD_PRELOAD it does connect to itself.
+# The verdict is right: with LD_PRELOAD the command connects to itself.
 says_truly() { # PATTERN COMMAND...
     says "$@"
     set_source_ports 50000
@@ -30,7 +29,7 @@ says_truly() { # PATTERN COMMAND...
     new_host
 }
 
-# Runs it after one line, and --check ends with 1.
+# The launcher prints one line and runs the command; --check exits with 1.
 cannot_tell() { # PATTERN COMMAND...
     run --separate-stderr on here "$launcher" "${@:2}"
     assert_equal "$(grep -c ^noselfconn: <<<"$stderr")" 1
@@ -51,8 +50,8 @@ executable() { # NAME [LINE]...: in the test's folder
     chmod +x "$BATS_TEST_TMPDIR/$1"
 }
 
-# The positive controls of these are in reach.bats: each connects to itself in spite of the library.
-@test "it refuses static programs and Go programs, and names --trace first" {
+# The positive controls are in reach.bats.
+@test "static programs and Go programs are refused with the advice to use --trace" {
     local program why
     while read -r program why; do
         says "cannot preload into .*/$program: $why"$'\nTo protect it, run it traced: noselfconn --trace COMMAND\nTo run it unprotected: noselfconn --force COMMAND$' \
@@ -63,7 +62,7 @@ dial it is a Go program, which calls the kernel without libc
 dial-pie it is a Go program, which calls the kernel without libc
 dial-static it is a Go program, which calls the kernel without libc
 END
-    says_yes "$launcher" # it holds the signs of Go as constants
+    says_yes "$launcher" # it contains the marks of Go programs as constants
 }
 
 @test "a Go program without its note is known by its build information" {
@@ -76,7 +75,7 @@ END
     done
 }
 
-@test "it refuses commands that drop LD_PRELOAD" {
+@test "commands that drop LD_PRELOAD are refused" {
     local how
     for how in '-i' '-' '-u LD_PRELOAD' '--unset=LD_PRELOAD' 'LD_PRELOAD=' '-u OTHER LD_PRELOAD=x' '-S -i'; do
         # shellcheck disable=SC2086 # several words
@@ -88,7 +87,7 @@ END
     run -0 protected "$BATS_TEST_TMPDIR/script" # it runs, without
 }
 
-@test "what env hands on is judged by the command that it runs" {
+@test "the verdict on env(1) is that on the command it runs" {
     is_refused_under_it env NAME=value connect 127.0.0.1 50000
     is_refused_under_it env -u OTHER -C / connect 127.0.0.1 50000
     is_refused_under_it env LD_PRELOAD="$root/build/tests/empty.so:$library" connect 127.0.0.1 50000
@@ -102,8 +101,7 @@ END
     says 'refused sudo: ' env NAME=value sudo true
 }
 
-# The launcher adds one line to what env says itself, and ends as env does.
-@test "what env makes of its arguments is left to env" {
+@test "errors of env(1) are its own, with its exit status" {
     local arguments
     while read -r arguments; do
         # shellcheck disable=SC2086 # several words
@@ -122,7 +120,7 @@ PATH=/nonexistent connect
 END
 }
 
-@test "a script is judged by its interpreter, env's choice included" {
+@test "the verdict on a script is that on its interpreter, or on the command of #!/usr/bin/env" {
     local line
     for line in '#!/bin/sh' '#! /bin/sh -e' '#!/usr/bin/env sh' '#!/usr/bin/env -S NAME=value sh -e' '#!/usr/bin/env -vS sh' ''; do
         executable script "$line" 'echo ran'
@@ -139,7 +137,7 @@ END
     says 'refused sudo: ' "$BATS_TEST_TMPDIR/script"
 }
 
-@test "a script that the kernel cannot run ends as under env(1), and says what its first line names" {
+@test "a script that the kernel cannot run fails as under env(1), and the message shows its first line" {
     local line ended
     cd "$BATS_TEST_TMPDIR"
     mkfifo -m 755 pipe
@@ -163,8 +161,8 @@ END
 END
 }
 
-# A user namespace has a list of its own since Linux 6.7: that of the machine stays as it is.
-@test "of a file that binfmt_misc hands to a program, that program is judged" {
+# Since Linux 6.7 each user namespace has its own binfmt_misc handlers.
+@test "the verdict on a file registered with binfmt_misc is that on its handler" {
     needs_a_namespace
     # shellcheck disable=SC2016 # for the inner shell
     local inside='
@@ -179,8 +177,8 @@ END
     assert_output --partial 'connect-static: it is statically linked'
 }
 
-# Known by their names: each is a copy of another program here.
-@test "runners: each is refused with its own remedy" {
+# The launcher knows runners by name: each is a copy of another program here.
+@test "each known runner is refused with its own remedy" {
     local name why remedy rows=0
     cd "$BATS_TEST_TMPDIR"
     while IFS='|' read -r name why remedy; do
@@ -226,7 +224,7 @@ END
     says 'refused flatpak: ' ./flatpak
 }
 
-@test "with --trace only runners are refused whose commands the tracer does not see" {
+@test "--trace refuses only runners whose commands it cannot trace" {
     local name
     cd "$BATS_TEST_TMPDIR"
     for name in sudo su mptcpize chroot bwrap; do
@@ -241,8 +239,8 @@ END
     done
 }
 
-# A stand-in for tox 3 and 4, which give their commands no other variables than these name.
-@test "tox is told to pass the library and its settings on" {
+# The stand-in for tox 3 and 4 passes on only the variables that these two settings name.
+@test "tox passes the library and its settings on to its commands" {
     executable tox '#!/bin/sh' 'printenv TOX_TESTENV_PASSENV TOX_OVERRIDE'
     unset TOX_TESTENV_PASSENV TOX_OVERRIDE
     says_yes "$BATS_TEST_TMPDIR/tox"
@@ -254,7 +252,7 @@ testenv.pass_env+=LD_PRELOAD;testenv.pass_env+=NOSELFCONN_*'
 testenv.deps=x;testenv.pass_env+=LD_PRELOAD;testenv.pass_env+=NOSELFCONN_*'
 }
 
-@test "what is advised is protected, as typed" {
+@test "each advised command line works as printed" {
     local typed
     PATH=$root/build:$PATH
     while read -r typed; do
@@ -273,7 +271,7 @@ END
 }
 
 # bats test_tags=root
-@test "sudo and su drop the library, and the remedy works" {
+@test "sudo and su drop LD_PRELOAD, and the remedy works" {
     says_truly 'refused sudo: ' sudo "$root/build/tests/connect" 127.0.0.1 50000
     says_truly 'refused su: ' su - root -c "$root/build/tests/connect 127.0.0.1 50000"
     set_source_ports 50000
@@ -283,7 +281,7 @@ END
     assert_refused
 }
 
-@test "what a program starts is not checked, unless it is traced" {
+@test "children are not checked, but protected when traced" {
     # shellcheck disable=SC2016 # for the inner shell
     local start='env -i "$0" 127.0.0.1 50000'
     set_source_ports 50000
@@ -295,7 +293,7 @@ END
     assert_refused
 }
 
-@test "loaders that are called by hand, and static programs that start others: cannot tell" {
+@test "the launcher cannot tell for loaders and for static programs that start others" {
     local loader name
     cd "$BATS_TEST_TMPDIR"
     loader=$(readelf --program-headers "$root/build/tests/connect" | sed -n 's/.*interpreter: \(.*\)]/\1/p')
@@ -312,10 +310,9 @@ END
     done
 }
 
-# The program says whether the kernel gave it rights that its caller does not have (getauxval(3), AT_SECURE):
-# only then does the loader ignore LD_PRELOAD.
+# The loader ignores LD_PRELOAD exactly if the kernel sets AT_SECURE (getauxval(3)), which the program prints.
 # bats test_tags=root
-@test "a program is refused for the rights that it gives exactly if the kernel gives them" {
+@test "a setuid, setgid or capability program is refused exactly if the kernel sets AT_SECURE" {
     needs_a_namespace
     local folder caller by given
     local -a as
@@ -374,7 +371,7 @@ END
     rm -rf "$folder"
 }
 
-@test "AddressSanitizer's runtime comes first, and the caller's list last" {
+@test "LD_PRELOAD has AddressSanitizer's runtime first and the caller's list last" {
     local program=$BATS_TEST_TMPDIR/program runtime
     printf '%s\n' '#include <stdio.h>' '#include <stdlib.h>' \
         'int main(void) { return puts(getenv("LD_PRELOAD")) < 0; }' >"$program.c"
@@ -385,7 +382,7 @@ END
 }
 
 # bats test_tags=root
-@test "a static setuid program is not advised to be traced" {
+@test "the refusal of a static setuid program does not advise --trace" {
     local folder
     folder=$(mktemp -d) # where the other user finds it
     chmod 755 "$folder"
@@ -399,13 +396,12 @@ Reserve the port instead: noselfconn-audit PORT says how."
     rm -rf "$folder"
 }
 
-# An installation of one's own, whose folder the loader does not know. What is built for it stays, for the
-# counters of the coverage.
+# Keeps the build: `make coverage` reads its counters later.
 install_in() { # FOLDER [VARIABLE=VALUE]...
     make --silent -C "$root" BUILD="$root/build/installs/$BATS_TEST_NUMBER" install DESTDIR= PREFIX="$1" LDCONFIG=: "${@:2}"
 }
 
-@test "installed where the loader does not look, it takes the path, and says what to do only when it is asked" {
+@test "outside the loader's folders the launcher preloads the path, and --check advises ldconfig" {
     install_in "$BATS_TEST_TMPDIR/prefix" LIBDIR="$BATS_TEST_TMPDIR/opt/lib"
     launcher=$BATS_TEST_TMPDIR/prefix/bin/noselfconn
     run -0 --separate-stderr "$launcher" printenv LD_PRELOAD
@@ -415,14 +411,13 @@ install_in() { # FOLDER [VARIABLE=VALUE]...
     is_refused_under_it connect-musl 127.0.0.1 50000
     run -0 on here "$launcher" --check
     assert_line "  echo '$BATS_TEST_TMPDIR/opt/lib' | sudo tee /etc/ld.so.conf.d/noselfconn.conf && sudo ldconfig"
-    # Where it looks, the bare name.
     LD_LIBRARY_PATH=$BATS_TEST_TMPDIR/opt/lib run -0 "$launcher" printenv LD_PRELOAD
     assert_output libnoselfconn.so
     LD_LIBRARY_PATH=$BATS_TEST_TMPDIR/opt/lib run -0 on here "$launcher" --check
     refute_output --partial ldconfig
 }
 
-@test "a missing loader is called by its name" {
+@test "a missing loader is reported" {
     local folder=$BATS_TEST_TMPDIR
     echo 'int main(void) { return 0; }' >"$folder/main.c"
     gcc -o "$folder/lost" "$folder/main.c" -Wl,--dynamic-linker=/nonexistent/ld.so
@@ -431,7 +426,7 @@ install_in() { # FOLDER [VARIABLE=VALUE]...
     assert_regex "$stderr" "^noselfconn: cannot run $folder/lost: its loader is missing"
 }
 
-@test "a missing shared library is called by its name, with musl, too; and libraries that only LD_LIBRARY_PATH names are found" {
+@test "the message for a missing shared library names it, and LD_LIBRARY_PATH is searched, by glibc and musl" {
     local folder=$BATS_TEST_TMPDIR
     mkdir "$folder/aside"
     echo 'int needed(void); int needed(void) { return 0; }' >"$folder/needs.c"
@@ -449,7 +444,7 @@ install_in() { # FOLDER [VARIABLE=VALUE]...
 }
 
 # bats test_tags=root
-@test "a caller that is setuid or setgid itself" {
+@test "a setuid or setgid caller is refused" {
     needs_a_namespace
     local ids folder
     folder=$(mktemp -d) # where the other user finds it
@@ -462,19 +457,19 @@ install_in() { # FOLDER [VARIABLE=VALUE]...
     rm -rf "$folder"
 }
 
-@test "what a terminal would not show is shown: of any name, control characters" {
+@test "messages show control characters of names as escapes" {
     executable script $'#!/bin/\001\177\033[1msh\r'
     run -127 "$launcher" "$BATS_TEST_TMPDIR/script"
     assert_output "noselfconn: cannot run $BATS_TEST_TMPDIR/script: its interpreter is missing: #!/bin/\\x01\\x7f\\x1b[1msh\\x0d
 Install it, or correct the first line; \\x0d there is a carriage return."
     run -127 "$launcher" $'\e[1m\r\tnone\n~'
     assert_output $'noselfconn: command not found: \\x1b[1m\\x0d\tnone\n~'
-    # Of a longer message, 16,383 bytes.
+    # A message is cut at 16,383 bytes.
     run -126 "$launcher" "$(printf '\001%.0s' {1..17000})"
     assert_equal "$output" "noselfconn: cannot run $(printf '\\x01%.0s' {1..16372})"
 }
 
-@test "where no process is to be had, it cannot tell, and without memory it fails" {
+@test "the launcher cannot tell if it cannot start a process, and fails without memory" {
     local -a without_processes=(strace -qq -o /dev/null -e inject='?vfork,?clone,?clone3:error=EAGAIN')
     run -0 on here "${without_processes[@]}" "$launcher" printenv LD_PRELOAD
     assert_output "noselfconn: cannot tell whether this loads the library: printenv: no process can be started
@@ -489,8 +484,7 @@ $library"
     assert_line 'noselfconn: out of memory'
 }
 
-# Its own proof.
-@test "--check proves itself with a log, with another preload missing, in an unknown locale, with one port" {
+@test "--check works with a log, a missing preload, an unknown locale and a range of one port" {
     run -0 on here "$launcher" --log stderr --check
     LD_PRELOAD=/nonexistent.so run -0 on here "$launcher" --check
     run -0 on here env --ignore-signal=CHLD LC_ALL=xx_XX.unknown "$launcher" --check
@@ -499,7 +493,7 @@ $library"
     run -0 on here "$launcher" --check
 }
 
-@test "--check says where it cannot make the comparison" {
+@test "--check reports which step of its test failed" {
     local call
     for call in bind setsockopt getsockname connect; do
         run -1 on here strace -qq -o /dev/null -e inject=$call:error=ENOBUFS "$launcher" --check
@@ -510,7 +504,7 @@ $library"
         assert_output --partial 'noselfconn: cannot tell: unexpected error with the library: '
     done
     LD_PRELOAD=$(preload no-network) run -0 on here "$launcher" --check
-    # With the library in it the list is longer than the kernel lets a string be (execve(2)).
+    # With the library, LD_PRELOAD exceeds MAX_ARG_STRLEN (execve(2)).
     LD_PRELOAD=$(printf '/%0131050d' 0) run -1 on here "$launcher" --check
     assert_output --partial 'cannot start this program again'
     on here ip link set lo down
@@ -518,7 +512,7 @@ $library"
     assert_output --partial 'cannot tell: '
 }
 
-@test "--check leaves nothing behind that the audit would report" {
+@test "--check leaves no self-connection for the audit to report" {
     set_source_ports 40000 40099
     run -0 on here "$launcher" --check
     NOSELFCONN_MODE=off run -125 on here "$launcher" --check
@@ -527,7 +521,7 @@ $library"
 }
 
 # bats test_tags=root,shipped
-@test "--check proves itself where /etc/ld.so.preload is in force" {
+@test "--check works with the library in /etc/ld.so.preload" {
     needs_a_namespace
     local folder=$BATS_TEST_TMPDIR/root file
     for file in "$launcher" $(ldd "$launcher" | grep -o '/[^ ]*'); do
@@ -541,12 +535,11 @@ $library"
     assert_line --partial 'works: '
 }
 
-# As env(1) shows it, but for the variable that the launcher sets.
-@test "the environment is the caller's, byte for byte and in its order, but for what is set" {
+@test "the launcher passes the environment on byte for byte, in its order" {
     local -a odd=('=empty name' 'no equals' 'discovery.type=single' 'a b=c' 'NEWLINE=a
 b' 'BASH_FUNC_f%%=() { echo f; }' 'dup=1' 'dup=2' 'version=x' 'check=x' 'library=x' 'program=x' 'force=x' 'status=x' 'line=x'
         'list=x' 'shell=x' 'name-with-dash=1' '1digit=2' 'EMPTY=' 'high='$'\xff')
-    # By a system call, since shells and env(1) clean up.
+    # By execve(), since shells and env(1) drop odd entries.
     cat >"$BATS_TEST_TMPDIR/exec.py" <<'PYTHON'
 import ctypes, sys
 libc = ctypes.CDLL(None)
@@ -559,7 +552,7 @@ PYTHON
     printf 'LD_PRELOAD=%s\0' "$library" >>"$BATS_TEST_TMPDIR/expected"
     python3 "$BATS_TEST_TMPDIR/exec.py" "${odd[@]}" -- "$launcher" /bin/cat /proc/self/environ >"$BATS_TEST_TMPDIR/found"
     cmp "$BATS_TEST_TMPDIR/expected" "$BATS_TEST_TMPDIR/found"
-    # What is set comes last, and is set once.
+    # Variables of the launcher come last, once each.
     python3 "$BATS_TEST_TMPDIR/exec.py" A=1 LD_PRELOAD= NOSELFCONN_MODE=off LD_PRELOAD=again B=2 -- \
         "$launcher" --observe --log stderr /bin/cat /proc/self/environ | tr '\0' '\n' >"$BATS_TEST_TMPDIR/found"
     run cat "$BATS_TEST_TMPDIR/found"
