@@ -65,7 +65,7 @@ END
     says_yes "$launcher" # it contains the marks of Go programs as constants
 }
 
-@test "a Go program without its note is known by its build information" {
+@test "a Go program without its ELF note is recognised by its build information" {
     local program=$BATS_TEST_TMPDIR/dial mode
     for mode in exe pie; do # in the latter it is behind megabytes of relocated data
         GO111MODULE=off GOCACHE=$root/build/go go build -buildmode=$mode -ldflags=-buildid= -o "$program" "$root/tests/programs/dial.go"
