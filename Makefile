@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-# `make help` lists what there is. Everything that is built lands in build/.
+# `make help` lists the targets. Everything is built in build/.
 
 VERSION = 0.1.0
 
@@ -13,33 +13,32 @@ SBINDIR = $(PREFIX)/sbin
 UNITDIR = $(PREFIX)/lib/systemd/system
 MANDIR = $(PREFIX)/share/man
 BASHDIR = $(PREFIX)/share/bash-completion/completions
-# So that the loader finds the library by its bare name; only root can, and only root needs to.
+# Only root can update the loader's cache.
 LDCONFIG = $(AS_ROOT) ldconfig
 AS_ROOT = test "$$(id -u)" -ne 0 ||
 
 CFLAGS = -O2
 WARNINGS = -Wall -Wextra -Wpedantic
-# musl has no headers of the kernel: those of the machine do.
+# musl comes without kernel headers: it uses the machine's.
 KERNEL_HEADERS = $(if $(findstring musl-gcc,$(CC)),-idirafter /usr/include \
 	-idirafter /usr/include/$(MULTIARCH))
 COMMON_CFLAGS = -std=c11 -D_DEFAULT_SOURCE $(WARNINGS) $(CPPFLAGS) $(CFLAGS) $(LDFLAGS) $(KERNEL_HEADERS)
 # -fexceptions: a cancelled thread unwinds through our frames (pthread_cancel(3)).
-# -fno-stack-protector: its i386 form needs a part of libc that -nostdlib leaves out.
-# One file for every libc: no DT_NEEDED, so the process brings its own. Symbols are bound at load,
-# since binding at the first call is not safe in a signal handler. One read-only segment instead of
-# three, and the GNU hash alone: fewer system calls to load it. For 64-bit times on 32 bit the headers
-# would give sendmsg() another name, which interpose.c defines, too.
+# -fno-stack-protector: on i386 it needs __stack_chk_fail_local, which -nostdlib leaves out.
+# No DT_NEEDED: the process brings its own libc. Symbols are bound at load, since lazy binding is not
+# safe in a signal handler. One read-only segment and the GNU hash alone need fewer system calls to load.
+# With 64-bit times on 32 bit the headers would rename sendmsg(), whose other name interpose.c defines.
 LIBRARY_CFLAGS = $(COMMON_CFLAGS) -fPIC -fvisibility=hidden -fexceptions -fno-stack-protector \
 	-shared -nostdlib -Wl,-soname,libnoselfconn.so \
 	-Wl,-z,now -Wl,-z,noseparate-code -Wl,--hash-style=gnu -U_TIME_BITS -U_FILE_OFFSET_BITS
 LIBRARY_SOURCES := $(wildcard shim/library/*.c)
 HARDENING =
-# SANITIZE=1: the launcher, its tracer and the test programs under AddressSanitizer and
-# UndefinedBehaviorSanitizer. The library is loaded into programs without their runtimes.
+# SANITIZE=1 builds the launcher and the test programs with AddressSanitizer and
+# UndefinedBehaviorSanitizer, but not the library: programs that load it lack their runtimes.
 SANITIZERS = $(if $(SANITIZE),-g -O1 -fsanitize=address -fsanitize=undefined -fno-sanitize-recover=undefined)
 LAUNCHER_CFLAGS = $(COMMON_CFLAGS) $(HARDENING) $(SANITIZERS) -DVERSION='"$(VERSION)"' \
 	-DINSTALLED_LIBRARY='"$(LIBDIR)/libnoselfconn.so"'
-# With all of the library that decides: what it learns, the tracer knows.
+# The tracer uses the library's guard.c.
 LAUNCHER_SOURCES := $(wildcard shim/launcher/*.c shim/tracer/*.c) \
 	$(addprefix shim/library/,endpoint.c guard.c report.c settings.c)
 HEADERS := $(wildcard shim/*/*.h)
@@ -56,10 +55,10 @@ $(BUILD)/noselfconn: $(LAUNCHER_SOURCES) $(HEADERS) Makefile
 	$(CC) $(LAUNCHER_CFLAGS) -o $@ $(LAUNCHER_SOURCES) $(INSTRUMENT)
 
 .PHONY: demo
-demo: all ## watch telnet connect to itself, and be refused instead
+demo: all ## show telnet connect to itself, then refused by the library
 	scripts/demo
 
-# By rename, so that each program that starts meanwhile finds the old one or the new one.
+# By rename, so that a program that starts meanwhile finds the old or the new library.
 PUT = put() { mkdir -p "$$(dirname "$$3")" && cp "$$2" "$$3.new" && chmod "$$1" "$$3.new" && mv -f "$$3.new" "$$3"; }; put
 DOCUMENTED = $(MANDIR)/man1/noselfconn.1 $(MANDIR)/man1/noselfconn-audit.1 \
 	$(MANDIR)/man7/libnoselfconn.7 $(MANDIR)/man8/noselfconn-firewall.8 \
@@ -67,8 +66,8 @@ DOCUMENTED = $(MANDIR)/man1/noselfconn.1 $(MANDIR)/man1/noselfconn-audit.1 \
 INSTALLED = $(LIBDIR)/libnoselfconn.so $(BINDIR)/noselfconn $(BINDIR)/noselfconn-audit \
 	$(SBINDIR)/noselfconn-firewall $(UNITDIR)/noselfconn-firewall.service $(DOCUMENTED)
 
-# A user can go on in a checkout from which root has installed: what is not built yet, or not for this
-# LIBDIR, is built elsewhere. $(1): what has to be built; $(2): what copies it.
+# Root must not leave its files in a user's build/: missing files, or those for another LIBDIR, are built
+# elsewhere. $(1): the files to build; $(2): the target that copies them.
 QUIETLY = $(MAKE) --silent --no-print-directory
 WITH_BUILD = @if $(QUIETLY) --question $(1:%=$(BUILD)/%) $(3); then $(QUIETLY) $(2); else \
 	trap 'rm -rf "$$build"' EXIT && build=$$(mktemp -d) && \
@@ -76,7 +75,7 @@ WITH_BUILD = @if $(QUIETLY) --question $(1:%=$(BUILD)/%) $(3); then $(QUIETLY) $
 
 .PHONY: copy-all copy-library
 .PHONY: install
-install: ## install it: PREFIX, LIBDIR, BINDIR, SBINDIR, UNITDIR, MANDIR, BASHDIR, DESTDIR
+install: ## install everything: PREFIX, LIBDIR, BINDIR, SBINDIR, UNITDIR, MANDIR, BASHDIR, DESTDIR
 	$(call WITH_BUILD,libnoselfconn.so noselfconn,copy-all,&& grep -qF '$(LIBDIR)/libnoselfconn.so' $(BUILD)/noselfconn)
 copy-all: copy-library
 	@$(PUT) 755 $(BUILD)/noselfconn $(DESTDIR)$(BINDIR)/noselfconn
@@ -93,7 +92,7 @@ copy-all: copy-library
 	@$(PUT) 644 scripts/completion/noselfconn.bash $(DESTDIR)$(BASHDIR)/noselfconn-firewall
 
 .PHONY: install-library
-install-library: ## install the library alone, of another word size, say
+install-library: ## install the library alone, for another word size, say
 	$(call WITH_BUILD,libnoselfconn.so,copy-library)
 copy-library:
 	@$(PUT) 644 $(BUILD)/libnoselfconn.so $(DESTDIR)$(LIBDIR)/libnoselfconn.so
@@ -102,35 +101,35 @@ copy-library:
 	LD_PRELOAD=libnoselfconn.so finds nothing' 'Give the whole path, or, as root: echo $(LIBDIR) \
 	>>/etc/ld.so.conf.d/noselfconn.conf && ldconfig' | tr -d '\011' >&2)
 
-# Whether the loader's cache has the library; also where there is no such cache, as with musl.
+# Prints the library if the loader's cache has it, or if there is no cache, as with musl.
 LIST_LIBRARIES = PATH=$$PATH:/usr/sbin:/sbin ldconfig -p
 IS_FOUND = ! $(LIST_LIBRARIES) >/dev/null 2>&1 || \
 	$(LIST_LIBRARIES) | grep -q '$(patsubst /usr/%,/%,$(LIBDIR))/libnoselfconn\.so$$'
 
 .PHONY: uninstall
-uninstall: ## remove what install put there, of each word size, and from /etc/ld.so.preload
+uninstall: ## remove the installed files of each word size, and the lines in /etc/ld.so.preload
 	$(if $(DESTDIR),,for library in $$($(LIST_LIBRARIES) 2>/dev/null | sed -n 's|.* => \($(PREFIX)/.*/libnoselfconn\.so\)$$|\1|p' | \
 			grep -vxF '$(LIBDIR)/libnoselfconn.so') '$(LIBDIR)/libnoselfconn.so'; do \
 		{ $(AS_ROOT) sed "s|@library@|$$library|" scripts/packaging/forget-preload | sh -s remove; } && \
 		rm -f "$$library" && { $(LDCONFIG); } || exit 1; done)
 	rm -f $(INSTALLED:%=$(DESTDIR)%)
 
-# The same sources give the same bytes: every date in what is packed is that of the commit.
+# Reproducible packages: every date in them is the commit's.
 deb rpm: export SOURCE_DATE_EPOCH ?= $(shell git log -1 --format=%ct 2>/dev/null || stat -c %Y Makefile)
 
 .PHONY: deb
-deb: all ## build Debian packages of it, in build/
+deb: all ## build the Debian packages in build/
 	scripts/packaging/make-deb
 
 .PHONY: rpm
-rpm: ## build RPM packages of it, in build/; on Debian with its rpm
+rpm: ## build the RPM packages in build/; on Debian with its rpm
 	rpmbuild -bb --build-in-place --noprep --nodeps --quiet --define '_topdir $(CURDIR)/build/rpm' \
 		--define 'packager libnoselfconn authors <libnoselfconn@noselfconn.invalid>' \
 		--define '_rpmdir $(CURDIR)/build' --define '_rpmfilename %%{NAME}-%%{VERSION}-%%{RELEASE}.%%{ARCH}.rpm' \
 		scripts/packaging/noselfconn.spec
 
 .PHONY: dist
-dist: ## build a source archive of what is committed, in build/
+dist: ## build a source archive of the last commit in build/
 	@mkdir -p build
 	git archive --prefix=libnoselfconn-$(VERSION)/ --output=build/libnoselfconn-$(VERSION).tar HEAD
 	gzip -9nf build/libnoselfconn-$(VERSION).tar

@@ -128,7 +128,6 @@ print(s.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR))'
     assert_output $'sendto\nsendmsg\nsendmmsg'
 }
 
-
 @test "each of the three calls reaches a live server" {
     local call
     prepare() {
@@ -246,7 +245,6 @@ while True:
     run -0 on here nstat -asz TcpExtTCPFastOpenPassive
     assert_output --regexp 'TCPFastOpenPassive +3 '
 }
-
 
 @test "curl --tcp-fastopen is refused, and reaches a live server" {
     local -a curl=(curl -sS --tcp-fastopen --max-time 5 http://127.0.0.1:50000/page)

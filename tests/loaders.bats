@@ -59,7 +59,7 @@ ask() { # LINE...
 }
 
 @test "the launcher reads 8,191 bytes of a loader's answer, in any number of pieces" {
-# The last line just fits, then exceeds the buffer by one byte.
+    # The last line just fits, then exceeds the buffer by one byte.
     local last="	$library "
     ask "printf '%0$((8191 - ${#last}))d$last' 0"
     assert_output --partial ' loads the library; '

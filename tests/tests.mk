@@ -1,35 +1,33 @@
 # SPDX-License-Identifier: MIT
-# What developers run: the tests, the proofs and the style checks. Included by ../Makefile.
+# The tests, the proofs and the style checks. Included by ../Makefile.
 
 TEST_CFLAGS = -std=c11 -pthread $(WARNINGS) $(CPPFLAGS) $(CFLAGS)
 TEST_PROGRAMS := $(patsubst tests/programs/%.c,$(BUILD)/tests/%,$(wildcard tests/programs/*.c))
 TEST_OBJECTS := $(patsubst tests/objects/%.c,$(BUILD)/tests/%.so,$(wildcard tests/objects/*.c))
-# Of these a tracer protects the static form, too (GUARD=tracer in tests/helpers.bash).
+# Traced as static programs (GUARD=tracer in tests/helpers.bash).
 STATIC_PROGRAMS = $(addprefix build/static/,attempts connect contract elsewhere fastopen quick raw \
 	signals threads untouched waiting)
 SCRIPTS = scripts/noselfconn scripts/noselfconn-audit scripts/noselfconn-firewall tests/install-test-tools \
 	scripts/packaging/forget-preload scripts/packaging/make-deb tests/soak tests/count tests/fresh tests/cbmc tests/proofs/prove tests/kernels/boot tests/kernels/guest .ci/run
-# Most tests wait more than they compute. In place (tests/setup_suite.bash) they share the machine's ports.
+# Most tests wait. In place (tests/setup_suite.bash) they share the machine's ports and run one at a time.
 JOBS = $$($(OWN_HOST) true 2>/dev/null && command -v parallel >/dev/null && echo $$(($$(nproc) * 2)) || echo 1)
 OWN_HOST = unshare --net $(if $(filter 0,$(shell id -u)),,--user --map-root-user)
-# Of a library built otherwise: INSTRUMENT holds the compiler's flags for that, OTHER_TESTS leaves out
-# what would no longer hold, the tests of the file as it ships.
+# INSTRUMENT: compiler flags for an instrumented library. OTHER_TESTS then excludes tests of the shipped file.
 INSTRUMENT =
 OTHER_TESTS =
-# The promises of the library that a tracer keeps in the same words.
+# The tests that also run traced.
 TRACED_TESTS = $(addprefix tests/,contract.bats elsewhere.bats fastopen.bats ladder.bats lookalikes.bats \
 	processes.bats settings.bats untouched.bats)
-# Those that a rule of the packet filter keeps.
+# The tests that also run under the packet filter's rule.
 FIREWALL_TESTS = $(addprefix tests/,contract.bats elsewhere.bats fastopen.bats ladder.bats lookalikes.bats \
 	untouched.bats)
-# A few tests need real root: no user namespace has the right to steer packets, say. To steer them takes
-# another processor.
+# A user namespace gives no right to steer packets, say. Steering needs two processors.
 ROOT_TESTS = $(if $(filter 0,$(shell id -u)),,$(comma)!root)$(if $(filter 1,$(shell nproc)),$(comma)!two-processors)
 comma = ,
 # GNU parallel would otherwise keep a folder in the user's home.
 BATS = PARALLEL_HOME=$(CURDIR)/build/parallel bats --jobs $(JOBS) --timing
 
-# Processors, by the prefix of Debian's cross compilers: those of every test run, and the others.
+# Prefixes of Debian's cross compilers: those of `make check`, and those of `make check-arch` alone.
 ARCHITECTURES = i686-linux-gnu aarch64-linux-gnu s390x-linux-gnu
 MORE_ARCHITECTURES = arm-linux-gnueabihf riscv64-linux-gnu powerpc64le-linux-gnu \
 	mips64el-linux-gnuabi64
@@ -46,14 +44,14 @@ check: all ## run the tests
 QUICK_TESTS = $(addprefix tests/,contract.bats elsewhere.bats in-place.bats ladder.bats lookalikes.bats \
 	untouched.bats)
 .PHONY: check-quick
-check-quick: all ## run the tests of what the library decides, in less than 40 seconds
+check-quick: all ## run the tests of the library's decisions, in less than 40 seconds
 	tests/install-test-tools --check quick
 	$(MAKE) --no-print-directory --jobs 4 $(filter-out %/uring,$(TEST_PROGRAMS)) $(TEST_OBJECTS)
 	@mkdir -p build/parallel
 	@tests/count "$(BATS) --filter-tags '!long,!tools$(ROOT_TESTS)$(OTHER_TESTS)' $(QUICK_TESTS)"
 
 .PHONY: check-suites
-check-suites: all ## run the test suites of others, bare and traced
+check-suites: all ## run small test suites with the library, and CPython's and Go's traced
 	tests/install-test-tools --check suites
 	bats --timing tests/suites.bats
 
@@ -64,7 +62,7 @@ check-clients: all ## run the tests of clients that need large packages
 	bats --timing --filter-tags clients tests
 
 .PHONY: check-builds
-check-builds: ## build it in empty Debians, with many compilers, linkers and C libraries; as root
+check-builds: ## build in empty Debians with many compilers, linkers and C libraries; as root
 	tests/install-test-tools --check builds
 	@mkdir -p build/parallel
 	$(BATS) tests/builds.bats
@@ -83,7 +81,7 @@ check-arch: all $(BUILD)/tests/connect build/tests/raw-i386 ## run the tests of 
 	$(BATS) tests/architectures.bats
 
 .PHONY: check-deb
-check-deb: all ## test the Debian package, in a new Debian in a folder; as root
+check-deb: all ## test the Debian packages in a new Debian in a folder; as root
 	tests/install-test-tools --check deb
 	$(MAKE) --no-print-directory test-programs
 	bats --timing --filter-tags deb tests/deb.bats
@@ -94,12 +92,12 @@ check-rpm: all ## test the RPM packages, and the source archive
 	$(MAKE) --no-print-directory test-programs
 	bats --timing tests/rpm.bats
 
-# The share of lines that have to be reached, in percent.
+# The least share of covered lines, in percent.
 COVERED_LINES = 97
 
-# An instrumented library cannot be loaded into a program without libc (manners.bats runs one as it ships).
+# An instrumented library needs libc: manners.bats tests the shipped one in programs without it.
 .PHONY: coverage
-coverage: ## run the tests on an instrumented library: which lines and branches of shim/ are reached
+coverage: ## run the tests instrumented and print the covered lines and branches of shim/
 	tests/install-test-tools --check proof
 	rm -rf build/coverage
 	mkdir -p build/coverage/build
@@ -112,7 +110,7 @@ coverage: ## run the tests on an instrumented library: which lines and branches 
 		--fail-under-line $(COVERED_LINES)
 
 .PHONY: prove
-prove: ## prove what the library decides, for every answer of the kernel, and break each proof
+prove: ## prove the library's decisions for every answer of the kernel, and break each proof
 	tests/install-test-tools --check prove
 	tests/cbmc tests/proofs/prove
 
@@ -121,14 +119,13 @@ mutants: all ## list the small changes to FILE that TESTS=names do not notice; S
 	$(MAKE) --no-print-directory test-programs
 	tests/mutants $(FILE) $(TESTS)
 
-# For this many seconds.
 SOAK ?= 3600
 
 .PHONY: soak
 soak: all $(BUILD)/tests/attempts ## attempt for an hour, while servers come and go; SOAK=seconds
 	tests/soak $(SOAK)
 
-# In a network namespace, so that nothing else is on its loopback.
+# In a network namespace, whose loopback has no other traffic.
 ROUNDS ?= 15
 
 .PHONY: bench
@@ -143,20 +140,19 @@ bench: all $(BUILD)/tests/empty.so ## measure what each guard costs; ROUNDS=numb
 test-programs: $(TEST_PROGRAMS) $(TEST_OBJECTS) $(addprefix build/tests/,dial dial-pie dial-static connect-musl \
 	fastopen-musl connect-static connect-i386 raw-i386 connect-asan threads-tsan) $(STATIC_PROGRAMS) bare tsan asan
 
-# The library as it is in a process without dlsym and secure_getenv.
+# The library for a process without dlsym and secure_getenv.
 .PHONY: bare
 bare:
 	$(MAKE) --no-print-directory BUILD=build/bare build/bare/libnoselfconn.so \
 		CPPFLAGS='-Ddlsym=no_dlsym -Dsecure_getenv=no_secure_getenv'
 
-# The library as ThreadSanitizer and AddressSanitizer watch it.
 .PHONY: tsan asan
 tsan:
 	$(MAKE) --no-print-directory BUILD=build/tsan build/tsan/libnoselfconn.so CC=gcc INSTRUMENT='-g -fsanitize=thread'
 asan:
 	$(MAKE) --no-print-directory BUILD=build/asan CC=gcc INSTRUMENT='-g -fsanitize=address'
 
-# What a kernel is tried with (tests/kernels/boot).
+# The files for tests/kernels/boot.
 KERNEL_PROGRAMS = attempts connect contract fastopen quick raw waiting
 for-kernels-%:
 	$(MAKE) --no-print-directory CC=$*-gcc BUILD=build/$* programs-for-kernels
@@ -170,7 +166,7 @@ check-kernels: ## run the contract and more on other kernels, under QEMU; KERNEL
 		$(patsubst %,for-kernels-%,$(filter-out mips%,$(ARCHITECTURES) $(MORE_ARCHITECTURES)))
 	tests/kernels/boot $(KERNELS)
 
-# The library, and what its contract is tested with, in build/PREFIX/.
+# The library and its test programs for another processor, in build/PREFIX/.
 architecture-%:
 	$(MAKE) --no-print-directory CC=$*-gcc BUILD=build/$* build/$*/libnoselfconn.so build/$*/noselfconn \
 		build/$*/tests/connect build/$*/tests/contract build/$*/tests/cancel
@@ -187,7 +183,7 @@ $(BUILD)/static/%: tests/programs/%.c tests/programs/common.h Makefile
 	@mkdir -p $(@D)
 	$(CC) -static -D_GNU_SOURCE $(TEST_CFLAGS) -o $@ $<
 
-# The same program built by another COMMAND, as NAME-SUFFIX.
+# A test program built by another COMMAND, as NAME-SUFFIX.
 define OTHER_BUILD # SUFFIX, COMMAND
 build/tests/%-$(1): tests/programs/%.c tests/programs/common.h Makefile
 	@mkdir -p $$(@D)
@@ -199,7 +195,7 @@ $(eval $(call OTHER_BUILD,i386,i686-linux-gnu-gcc -static))
 $(eval $(call OTHER_BUILD,asan,gcc -fsanitize=address))
 $(eval $(call OTHER_BUILD,tsan,gcc -fsanitize=thread))
 
-# As it comes; with a loader, but without libc; and without either.
+# Dynamic; with a loader but without libc; static.
 build/tests/dial build/tests/dial-pie build/tests/dial-static: tests/programs/dial.go Makefile
 	@mkdir -p $(@D)
 	GO111MODULE=off GOCACHE=$(CURDIR)/build/go $(GO_OPTIONS) go build $(GO_FLAGS) -o $@ $<

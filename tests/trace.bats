@@ -217,7 +217,7 @@ print([(libc.syscall(number, -1, 0, 0, 0, 0, 0), ctypes.get_errno()) for number 
 
 # SECCOMP_RET_USER_NOTIF outranks a tracer (seccomp(2)); the supervisor here continues each call.
 @test "below a seccomp supervisor self-connections are refused and servers are reached" {
-set_source_ports 50000
+    set_source_ports 50000
     server 50100
     run -0 tracing deny connect supervise sh -c 'connect 127.0.0.1 50000; connect --nonblock 127.0.0.1 50000'
     assert_line --index 0 'connect: ECONNREFUSED'
@@ -494,7 +494,7 @@ has_more_lines_than() { # NUMBER
 }
 
 @test "the tracer keeps no file open, ignores signals and exits with the last process" {
-# A pipe kept open by the tracer would never reach its end.
+    # A pipe kept open by the tracer would never reach its end.
     run -0 timeout 10 sh -c '"$@" | cat' sh "$launcher" --trace sh -c 'sleep 3 <&- >&- 2>&- 3>&- & echo at once'
     assert_output 'at once'
     # shellcheck disable=SC2016 # for the inner shell

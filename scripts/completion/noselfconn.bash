@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: MIT
 # shellcheck shell=bash
-# Completion for bash: of noselfconn's options, then of the command as if it stood alone; of
-# noselfconn-audit's options and the ports on which servers listen; of noselfconn-firewall's words.
+# Completes the options and the command of noselfconn, the options and listening ports of noselfconn-audit, and
+# the words of noselfconn-firewall.
 
-# bash makes words of their own of "=" and of what stands before and behind it.
+# bash splits "--log=FILE" into three words.
 _noselfconn() {
     local current=${COMP_WORDS[COMP_CWORD]} options=yes i
     local last=${COMP_WORDS[COMP_CWORD - 1]}
@@ -21,7 +21,7 @@ _noselfconn() {
         esac
     done
     if ((i < COMP_CWORD)); then
-        # With bash-completion, as the command's own; else the names of files.
+        # Without bash-completion: file names.
         if declare -F _command_offset >/dev/null; then
             _command_offset "$i"
         else

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* How long a call takes, in nanoseconds, on average over COUNT calls:
+/* Prints the average time of a call in nanoseconds:
  *
  *     calls connect COUNT    TCP over loopback, to a listener of this process
  *     calls sendto COUNT     UDP over loopback, without MSG_FASTOPEN

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Connects to 127.0.0.1:50000 before the program starts, by each of the calls that can, and says
- * what came of it. */
+/* Connects to 127.0.0.1:50000 by EARLY_CALL before main() and by LATE_CALL after it. */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
 #include <errno.h>

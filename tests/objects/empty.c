@@ -1,4 +1,3 @@
 /* SPDX-License-Identifier: MIT */
-/* A shared object with nothing in it, linked with the compiler's defaults: what loading any library
- * costs. */
+/* An empty shared object: the cost of loading any library. */
 typedef int nothing;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* A connect() that is content with everything. */
+/* A connect() that always returns 0. */
 #include <sys/socket.h>
 
 int connect(int fd, const struct sockaddr *destination, socklen_t length)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Another preload that interposes connect(), and calls the next definition. */
+/* Another preload: interposes connect() and calls the next definition. */
 #include <dlfcn.h>
 #include <stdint.h>
 #include <sys/socket.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Another preload that interposes connect(): says so, and makes the call. */
+/* Another preload: interposes connect(), prints a line and makes the system call. */
 #include <stdio.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* A loader that knows of no next definition of anything, and says what it was asked for. */
+/* A dlsym() that finds nothing and prints the names. */
 #include <dlfcn.h>
 #include <errno.h>
 #include <stdio.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* For LD_PRELOAD: memory is denied, once, when the process first wants more than a little. */
+/* Fails the first malloc() of more than 256 bytes. */
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <stdint.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* For LD_PRELOAD: beside libnoselfconn.so the call that NO_NETWORK names fails. */
+/* Beside libnoselfconn.so the call named by NO_NETWORK fails. */
 #include <dlfcn.h>
 #include <errno.h>
 #include <stdlib.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* As plugin.c, but connects by dlsym(RTLD_NEXT): the loader then looks behind the plugin in the
- * plugin's own scope, where libc is, but no preload. */
+/* Like plugin.c, but by dlsym(RTLD_NEXT), which searches the plugin's own scope behind the plugin:
+ * that has libc, but no preload. */
 #define _GNU_SOURCE /* RTLD_NEXT, up to glibc 2.34 */
 #include <dlfcn.h>
 #include <errno.h>

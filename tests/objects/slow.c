@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* A connect() and a sendto() that return 300 ms after the connection was made: the thread was not
- * scheduled. */
+/* connect() and sendto() return 300 ms late, as if the thread had not been scheduled. */
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <unistd.h>

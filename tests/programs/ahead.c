@@ -1,13 +1,12 @@
 /* SPDX-License-Identifier: MIT */
-/* Prints a port of 127.0.0.1 that the kernel is about to choose as the source port of a client that
- * connects to it, and its distance in places: the kernel steps on by 1 to 8 places an attempt
- * (__inet_hash_connect). Nobody listens on the port.
+/* Prints a port of 127.0.0.1 that the kernel is about to choose as a client's source port, and its
+ * distance in places: each attempt moves on by 1 to 8 places (__inet_hash_connect).
  *
  *     ahead [MOST-PLACES]
  *     -> PORT PLACES */
 #include "common.h"
 
-/* The source port of a refused attempt, or -1 where somebody uses the port. */
+/* The source port of a refused attempt, or -1 if the port is in use. */
 static int source_port(int port)
 {
     struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons((in_port_t)port)};

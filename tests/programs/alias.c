@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Connects by glibc's other name for connect(). */
+/* Connects by glibc's alias of connect(). */
 #include "common.h"
 
 int __connect(int fd, const struct sockaddr *destination, socklen_t length);

@@ -1,16 +1,16 @@
 /* SPDX-License-Identifier: MIT */
-/* Connects to a port of 127.0.0.1 on which nobody listens, again and again, with whatever source
- * port the kernel chooses, and counts:
+/* Connects repeatedly to a port of 127.0.0.1 without a listener, from source ports that the kernel
+ * chooses, and counts:
  *
  *     attempts [OPTION]... PORT ATTEMPTS
  *     -> attempts N refused N self-connected N other N
  *
- * With --nonblock it waits for a pending connection to be settled, and says first how many of them
- * had no peer yet when connect() returned; --until-hit ends with the first self-connection.
+ * With --nonblock it waits for pending connections and first prints how many had no peer when
+ * connect() returned; --until-hit stops at the first self-connection.
  *
- * connect() prefers source ports of the parity of the ephemeral range's lower bound, and takes the
- * others only when those are used up: --occupy-parity-of PORT uses up the ports of PORT's parity.
- * bind() to port 0, which is what --bind does before each connect(), prefers the other parity.
+ * connect() takes source ports of the parity of the ephemeral range's lower bound first;
+ * --occupy-parity-of PORT occupies the ports of PORT's parity. --bind calls bind() to port 0 before
+ * each connect(), which prefers the other parity.
  * --local-range LOW-HIGH narrows the range for each socket (IP_LOCAL_PORT_RANGE). */
 #include "common.h"
 
@@ -35,7 +35,7 @@ enum { PORTS_EACH = 1000 }; /* at a stride of 2, 500 files */
 static pid_t occupants[65536 / PORTS_EACH + 1];
 static int occupant_count;
 
-/* By several processes, since one may not open that many files. */
+/* One process may not open that many files. */
 static void occupy_parity_of(int port)
 {
     int low, high, ready[2];
@@ -59,7 +59,6 @@ static void occupy_parity_of(int port)
     must((int)read(ready[0], &none, 1), "read"); /* returns when all have closed their end */
 }
 
-/* Their ports are free when this returns: the next run may want them. */
 static void free_occupied_ports(void)
 {
     for (int i = 0; i < occupant_count; i++) {
@@ -74,7 +73,7 @@ static void free_occupied_ports(void)
 
 static int without_peer;
 
-/* Returns 0 or the error with which the connection has ended. */
+/* Returns 0 or the error of the connection. */
 static int connect_and_wait(int fd, const struct sockaddr_in *server)
 {
     struct pollfd poll_fd = {.fd = fd, .events = POLLOUT};

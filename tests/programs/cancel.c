@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Cancels a thread that waits in connect(), for an address that does not answer. */
+/* Cancels a thread that waits in connect(). */
 #include "common.h"
 
 #include <pthread.h>
@@ -20,7 +20,7 @@ static void *wait_in_connect(void *fd)
     return NULL;
 }
 
-/* Since connect() has been called. */
+/* connect() has been called. */
 static bool has_port(int fd)
 {
     struct sockaddr_storage local;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* What the test programs share. They are linked with glibc, with musl and for other processors, so
- * there is nothing here but POSIX and Linux. Errors of the program's own end it with status 2. */
+/* Shared by the test programs, which are also built with musl and for other processors. Their own
+ * errors exit with status 2. */
 #ifndef NOSELFCONN_TESTS_COMMON_H
 #define NOSELFCONN_TESTS_COMMON_H
 
@@ -76,7 +76,7 @@ static inline const char *error_name(int error)
     return number;
 }
 
-/* A numeric IPv4 or IPv6 address, with %SCOPE where it needs one. */
+/* HOST is a numeric address, with an optional %SCOPE. */
 static inline socklen_t parse_address(const char *host, const char *port,
                                       struct sockaddr_storage *address)
 {
@@ -116,7 +116,7 @@ static inline struct sockaddr_in loopback(int port)
                                 .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
 }
 
-/* By a reset: no connection is left in TIME_WAIT, to hold its port for a minute. */
+/* Resets the connection, since TIME_WAIT would hold its port for a minute. */
 static inline void close_at_once(int fd)
 {
     const struct linger at_once = {.l_onoff = 1, .l_linger = 0};
@@ -126,8 +126,7 @@ static inline void close_at_once(int fd)
 
 typedef int name_function(int fd, struct sockaddr *address, socklen_t *length);
 
-/* What getsockname() or getpeername() says, or the name of its error. The text is overwritten by
- * the next call. */
+/* The endpoint by getsockname() or getpeername(), or the name of the error, in a static buffer. */
 static inline const char *endpoint_text(int fd, name_function *name)
 {
     static char text[128];
@@ -169,7 +168,7 @@ static inline int protocol_number(const char *name)
     exit(2);
 }
 
-/* For a program that is called as PROGRAM ADDRESS PORT: where to connect, and a socket for it. */
+/* The destination and a socket for a program called as PROGRAM ADDRESS PORT. */
 static inline int socket_for(int argc, char **argv, struct sockaddr_storage *destination,
                              socklen_t *length)
 {
@@ -181,7 +180,6 @@ static inline int socket_for(int argc, char **argv, struct sockaddr_storage *des
     return must(socket(destination->ss_family, SOCK_STREAM, 0), "socket");
 }
 
-/* What came of a connect() on fd: 0, or the error with which it failed. */
 static inline void print_outcome(int fd, int error)
 {
     printf("connect: %s\n", error_name(error));

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Calls connect() once and prints what came of it:
+/* Calls connect() once and prints the result:
  *
  *     connect: 0 | ERROR     errno of a failure; a success must not have touched errno
  *     local: ENDPOINT
@@ -174,7 +174,7 @@ static void wait_until_settled(int fd)
     print_endpoints(fd);
 }
 
-/* Says a line, and prints the first that comes back. */
+/* Sends a line and prints the first line received. */
 static void converse(int fd, const char *text)
 {
     struct pollfd poll_fd = {.fd = fd, .events = POLLIN};

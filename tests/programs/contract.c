@@ -1,14 +1,13 @@
 /* SPDX-License-Identifier: MIT */
-/* Connects to a destination that refuses, and prints everything that a program could observe from
- * before the call until the descriptor is used again. What has to differ between two runs is not
- * printed: the source port appears as SOURCE, which the caller pins and passes in. So two refusals
- * are the same where the outputs are.
+/* Connects to a destination that refuses, and prints everything that a program can observe until
+ * the descriptor is used again. The source port, which the caller pins and passes in, appears as
+ * SOURCE, so that the outputs of two refusals are equal.
  *
  *     contract [--nonblock] [--send-timeout MS] [--bind] [--protocol mptcp] [--again]
  *              [--by sendto|sendmsg|sendmmsg] ADDRESS PORT SOURCE-PORT LIVE-PORT
  *
- * LIVE-PORT is one that the program may listen on itself; --bind binds the socket to SOURCE-PORT;
- * --again learns of the refusal by another call of connect(), instead of by SO_ERROR. */
+ * The program listens on LIVE-PORT itself; --bind binds the socket to SOURCE-PORT; --again reads
+ * the refusal by another connect() instead of SO_ERROR. */
 #include "common.h"
 
 #include <fcntl.h>
@@ -25,21 +24,20 @@ static bool nonblocking, bound, again;
 static const char *call = "connect";
 static int protocol = IPPROTO_TCP, source_port, live_port, send_timeout_ms;
 
-/* Not options but measurements, different for any two sockets or at any two moments; or operations
- * in the guise of an option. */
+/* Options that differ between any two sockets or moments, or whose reading has an effect. */
 static bool is_measurement(int level, int option)
 {
     static const struct {
         int level, option;
     } measurements[] = {
-        {SOL_SOCKET, SO_ERROR}, /* printed by itself: reading it here would clear it */
+        {SOL_SOCKET, SO_ERROR}, /* reading clears it; printed separately */
         {SOL_SOCKET, 49},       /* SO_INCOMING_CPU */
         {SOL_SOCKET, 55},       /* SO_MEMINFO */
         {SOL_SOCKET, 56},       /* SO_INCOMING_NAPI_ID */
         {SOL_SOCKET, 57},       /* SO_COOKIE */
         {IPPROTO_IP, 52},       /* IP_PROTOCOL: the source port */
-        {IPPROTO_TCP, 2},       /* TCP_MAXSEG: unless it is set, the kernel's last estimate */
-        {IPPROTO_TCP, 11},      /* TCP_INFO: the state is printed by itself */
+        {IPPROTO_TCP, 2},       /* TCP_MAXSEG: the kernel's last estimate */
+        {IPPROTO_TCP, 11},      /* TCP_INFO: the state is printed separately */
         {IPPROTO_TCP, 24},      /* TCP_TIMESTAMP */
         {IPPROTO_TCP, 35},      /* TCP_ZEROCOPY_RECEIVE */
     };
@@ -123,7 +121,7 @@ static int watch(int fd, uint32_t edge)
     return epoll;
 }
 
-/* All events there are; of a level-triggered one, which does not end, two. */
+/* Prints every event, but only two of a level-triggered epoll, whose events repeat. */
 static void print_epoll(const char *which, int epoll)
 {
     struct epoll_event event;
@@ -188,7 +186,7 @@ static void print_unread(int fd)
     printf("send: %s\n", result < 0 ? error_name(errno) : "taken");
 }
 
-/* Every socket of this host that has the source port, in whatever state (proc(5), net/tcp). */
+/* proc(5), net/tcp */
 static void print_sockets_on_source_port(void)
 {
     static const char *const tables[] = {"/proc/net/tcp", "/proc/net/tcp6"};
@@ -219,8 +217,8 @@ static void print_server_start(void)
         close(fd);
 }
 
-/* The same descriptor once more, now to somebody who listens. A non-blocking socket whose refusal
- * was read by SO_ERROR says ECONNABORTED first (__inet_stream_connect). */
+/* A non-blocking socket whose refusal was read by SO_ERROR fails with ECONNABORTED first
+ * (__inet_stream_connect). */
 static void print_second_connection(int fd, int listener)
 {
     struct pollfd pending = {.fd = fd, .events = POLLOUT};
@@ -256,7 +254,7 @@ static void print_second_connection(int fd, int listener)
     close(server);
 }
 
-/* By connect(), or by a send with TCP Fast Open. Returns the result as if it were connect()'s. */
+/* Returns the result of connect(), or of a send with TCP Fast Open as if it were connect()'s. */
 static int connect_by_call(int fd)
 {
     struct iovec data = {.iov_base = "early", .iov_len = 5};
@@ -287,7 +285,6 @@ static void bind_to_source_port(int fd)
     must(bind(fd, (struct sockaddr *)&address, address_length), "bind");
 }
 
-/* Until the destination has refused: for a non-blocking socket there is something to wait for. */
 static void connect_again(int fd)
 {
     for (int i = 0; i < 3; i++) {

@@ -1,13 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-/* Runs a command as a sandbox would that did not expect one system call, or as a kernel that is too
- * old for it, by seccomp(2):
+/* Runs a command with one system call denied by seccomp(2), as in a sandbox or on an older kernel:
  *
  *     deny CALL fail|unknown|kill|trace=DATA|supervise COMMAND [ARGUMENT]...
  *
- * The call then fails with EPERM, with ENOSYS, or ends the process by SIGSYS; is for a tracer that
- * does not exist, which the kernel answers by ENOSYS; or is for a supervisor, who lets it go on.
- * Some names are for one use of a call; those of a newer kernel fail as on one that does not know
- * them. */
+ * The call fails with EPERM (fail) or ENOSYS (unknown), kills the process by SIGSYS, goes to a
+ * missing tracer, which the kernel answers with ENOSYS, or to a supervisor that continues it. Some
+ * names stand for one use of a call; a newer kernel's fail with the error of an older one. */
 #include "common.h"
 
 #include <fcntl.h>
@@ -22,7 +20,7 @@
 struct denied {
     const char *name;
     unsigned int number;
-    int argument; /* the number of one that is to have a certain value, or -1 */
+    int argument; /* the index of the argument to compare, or -1 */
     unsigned int value;
     int error; /* instead of EPERM */
 };
@@ -41,7 +39,7 @@ static const struct denied calls[] = {
     {"pidfd_open", 434, -1, 0, EPERM},
     {"pidfd_getfd", 438, -1, 0, EPERM},
     {"process_vm_readv", SYS_process_vm_readv, -1, 0, EPERM},
-    {"write-3", SYS_write, 0, 3, ENOBUFS},            /* what the tracer reports */
+    {"write-3", SYS_write, 0, 3, ENOBUFS},            /* the tracer's report */
     {"mptcp", SYS_socket, 2, 262, EPROTONOSUPPORT},   /* IPPROTO_MPTCP, Linux 5.6 */
     {"get-syscall-info", SYS_ptrace, 0, 0x420e, EIO}, /* PTRACE_GET_SYSCALL_INFO, 5.3 */
     {"pidfd-thread", 434, 1, O_EXCL, EINVAL},         /* pidfd_open(), PIDFD_THREAD, 6.9 */
@@ -56,7 +54,7 @@ static const struct denied *find(const char *name)
     exit(2);
 }
 
-/* Ends with the command: it has the filter itself, so that there is always one to wait for. */
+/* The supervisor has the filter itself, so that it can wait until the command has ended. */
 static void supervise(int listener)
 {
     struct seccomp_notif call = {.id = 0};
@@ -94,7 +92,6 @@ int main(int argc, char **argv)
     struct sock_filter instructions[] = {
         BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
         BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, call->number, 0, 4),
-        /* Of any value, where none is asked for. */
         BPF_JUMP(BPF_JMP | BPF_JA, call->argument < 0 ? 2 : 0, 0, 0),
         BPF_STMT(BPF_LD | BPF_W | BPF_ABS,
                  (unsigned int)offsetof(struct seccomp_data, args) + argument * 8 + lower),

@@ -1,15 +1,14 @@
 /* SPDX-License-Identifier: MIT */
-/* Connects a socket that somebody else has made, and prints what came of it:
+/* Connects a socket made by another program, process or thread, and prints the result:
  *
  *     elsewhere HOW ADDRESS PORT      HOW: exec, begun, pending, rights, thread, dup or
  *                                      reused
  *
- * `reused`: before connect() returns, another thread gives the descriptor's number to a listener on
- * that port (for a preload that makes connect() return late).
+ * `reused`: before connect() returns, another thread replaces the descriptor by a listener on that
+ * port (with a preload that makes connect() return late).
  *
- * `begun` is exec with a connection that is begun before, `pending` the same with a socket that
- * does not block. What runs after the exec is preloaded with PRELOAD_AFTER_EXEC, where the
- * environment has that. */
+ * `begun` is exec after the connection has begun, `pending` the same with a non-blocking socket.
+ * The program after exec has PRELOAD_AFTER_EXEC of the environment as its LD_PRELOAD. */
 #include "common.h"
 
 #include <fcntl.h>
@@ -31,7 +30,6 @@ static void connect_and_print(int fd)
     print_outcome(fd, result < 0 ? errno : 0);
 }
 
-/* By the program that this process was before. */
 static void by_exec(char **argv, bool begun, bool nonblocking)
 {
     int fd = make_socket();
@@ -83,7 +81,7 @@ static int receive_descriptor(int channel)
     return fd;
 }
 
-/* By another process, which sends it over (unix(7), SCM_RIGHTS). */
+/* unix(7), SCM_RIGHTS */
 static void by_rights(void)
 {
     int channel[2], status;
@@ -167,6 +165,6 @@ int main(int argc, char **argv)
     else if (strcmp(argv[1], "reused") == 0)
         by_reused_number();
     else
-        connect_and_print(atoi(argv[1])); /* what by_exec() has run */
+        connect_and_print(atoi(argv[1])); /* after by_exec() */
     return 0;
 }

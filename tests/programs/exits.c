@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
-/* Who waits for the end of a process or a thread, and then does not find what the kernel promises:
+/* Counts processes and threads that are not gone when they should be:
  *
  *     exits COUNT
  *
- * prints how many of COUNT processes are not there to be waited for although their pidfd says that
- * they have ended, and how many of COUNT threads are still in /proc/self/task, joined. */
+ * prints how many of COUNT processes cannot be waited for although their pidfd reports their end,
+ * and how many of COUNT joined threads are still in /proc/self/task. */
 #include "common.h"
 
 #include <dirent.h>

@@ -1,11 +1,10 @@
 /* SPDX-License-Identifier: MIT */
-/* Opens a connection by a send with TCP Fast Open, says a line with it, and prints what came of it
- * and what was heard:
+/* Opens a connection by a send of a line with TCP Fast Open, and prints the result and the answer:
  *
  *     fastopen [--nonblock] CALL ADDRESS PORT      CALL: sendto, sendmsg or sendmmsg
  *
- * or, for sends with that flag that connect nothing, `fastopen without-destination`, and with
- * messages at which nobody may look, `fastopen wild-messages`. */
+ * `fastopen without-destination` sends without an address, `fastopen wild-messages` with unmapped
+ * messages. */
 #include "common.h"
 
 #include <fcntl.h>
@@ -38,8 +37,7 @@ static ssize_t send_by(const char *call, int fd, struct sockaddr *destination, s
     exit(2);
 }
 
-/* UDP takes the flag for nothing. Where there is no address, its length means nothing either, and
- * where there is no message, there is not even a place to look. */
+/* UDP ignores the flag. The length of a null address means nothing. */
 static void without_destination(void)
 {
     static const char *const calls[] = {"sendto", "sendmsg", "sendmmsg"};
@@ -52,13 +50,13 @@ static void without_destination(void)
     must(connect(fd, (struct sockaddr *)&self, length), "connect");
     for (size_t i = 0; i < sizeof calls / sizeof *calls; i++)
         report(calls[i], send_by(calls[i], fd, NULL, length));
-    /* Where the address has no length, there is none to look at. */
+    /* An address of length 0 must not be read. */
     report("sendmsg wild, no length", send_by("sendmsg", fd, (void *)1, 0));
     report("sendmmsg wild, no length", send_by("sendmmsg", fd, (void *)1, 0));
     report("no messages", sendmmsg(fd, NULL, 0, FLAGS));
 }
 
-/* The kernel declines them; to read them would end the program. */
+/* The kernel rejects these; reading them would crash the program. */
 static void wild_messages(void)
 {
     void *const wild = (void *)1;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* A program with a loader but without libc, as Go makes them with -buildmode=pie: calls connect()
- * which can only fail, and exits with 42; or with 43 where no preload defines it. */
+/* A program with a loader but without libc, like Go's with -buildmode=pie. Exits with 42 after a
+ * failing connect(), or with 43 if no preload defines connect(). */
 typedef int connect_function(int fd, const void *destination, unsigned int length);
 
 extern connect_function connect __attribute__((weak));

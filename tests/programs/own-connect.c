@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Exports a connect() of its own, which a plugin then calls:
+/* Exports its own connect(), which a plugin calls:
  *
  *     own-connect PLUGIN ADDRESS PORT
  */

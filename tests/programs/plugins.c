@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Lets a plugin connect, loaded in one of several ways, and prints what came of it:
+/* Loads a plugin, lets it connect, and prints the result:
  *
  *     plugins HOW PLUGIN ADDRESS PORT      HOW: plain, deepbind or dlmopen
  */

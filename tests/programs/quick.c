@@ -1,15 +1,14 @@
 /* SPDX-License-Identifier: MIT */
-/* Connects from a port to the same port of ADDRESS, then from the next to the next and so on, COUNT
- * times from PORT on (so that neither a late segment nor what NAT remembers of one connection meets
- * another). A redirect of these ports leads to a server of this program on port 49000 that does not
- * wait to be spoken to; with --direct the client connects to that one:
+/* Connects COUNT times, from PORT to PORT of ADDRESS and on to the next ports, so that no late
+ * segment or NAT entry meets another connection. The ports have to be redirected to this program's
+ * server on port 49000, which acts before a request; with --direct the client connects to it
+ * directly:
  *
  *     quick [--direct] [--nonblock] [--protocol mptcp] BEHAVIOUR ADDRESS PORT COUNT
  *     -> connects N refused N heard N
  *
- * BEHAVIOUR: close (at once), line (is said, then closed), reset, half-close (the answer is a line
- * later), delay or pause (the line comes after 2 or 600 ms). `heard` are the lines that have
- * arrived. */
+ * BEHAVIOUR: close (at once), line (sent, then closed), reset, half-close (a line follows), delay
+ * or pause (a line after 2 or 600 ms). `heard` counts the received lines. */
 #include "common.h"
 
 #include <fcntl.h>
@@ -50,7 +49,7 @@ static void behave(int fd, const char *behaviour)
     close(fd);
 }
 
-/* Never sleeps in accept(), so as to be quick. */
+/* Polls instead of sleeping in accept(), to be quick. */
 static void serve(int listener, const char *behaviour)
 {
     must(prctl(PR_SET_PDEATHSIG, SIGKILL), "PR_SET_PDEATHSIG");
@@ -71,7 +70,7 @@ static int new_socket(void)
     return fd;
 }
 
-/* Returns 0, or the error with which the connection was not made. */
+/* Returns 0, or the error of the connection. */
 static int connect_once(int fd)
 {
     struct pollfd poll_fd = {.fd = fd, .events = POLLOUT};

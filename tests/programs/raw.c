@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT */
-/* Connects by syscall(2), which is not connect(), nor a function of libc that sends:
+/* Connects by syscall(2):
  *
  *     raw [--socketcall] [CALL] ADDRESS PORT      CALL: connect, sendto, sendmsg or sendmmsg
  *
- * with the option as 32-bit programs did before Linux 4.3 (socketcall(2)). All that the call names
- * is at the end of what is mapped: who looks further gets nothing. With VANISH=N in the environment
- * the Nth of these things (1: the address; 2: the data; 3: the message; 4: the arguments of
- * socketcall) is unmapped while the call waits, which is interrupted then. */
+ * With the option it calls as 32-bit programs did before Linux 4.3 (socketcall(2)). Each argument
+ * ends where mapped memory ends. With VANISH=N in the environment argument N (1: the address; 2:
+ * the data; 3: the message; 4: the arguments of socketcall) is unmapped while the call waits, and
+ * the call is then interrupted. */
 #include "common.h"
 
 #include <linux/net.h>
@@ -19,7 +19,7 @@
 
 enum { FLAGS = MSG_FASTOPEN | MSG_NOSIGNAL };
 
-static int things, vanishing; /* how many there are, and which one does not last */
+static int things, vanishing; /* the number of arguments so far, and the one to unmap */
 static pthread_t caller;
 
 static void interrupt(int signal)
@@ -127,7 +127,7 @@ int main(int argc, char **argv)
     fd = socket_for(argc, argv, &destination, &length);
     result = call_by(socketcall, name, fd, at_the_end(&destination, length), length);
     print_outcome(fd, result < 0 ? errno : 0);
-    /* A descriptor with the number that connect() has within socketcall() is nothing special. */
+    /* The descriptor gets the number of connect() within socketcall(), which must not confuse. */
     must(dup2(fd, SYS_CONNECT), "dup2");
     must(close(SYS_CONNECT), "close");
     return 0;

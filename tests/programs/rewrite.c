@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Runs a command in a control group of its own whose BPF program rewrites the destination of
- * connect(), as Cilium does it for services (bpf(2), BPF_CGROUP_INET4_CONNECT):
+/* Runs a command in a control group whose BPF program rewrites the destination of connect(), as
+ * Cilium does for services (bpf(2), BPF_CGROUP_INET4_CONNECT):
  *
  *     rewrite ADDRESS PORT NEW-ADDRESS NEW-PORT COMMAND [ARGUMENT]...      (as root)
  */
@@ -30,7 +30,7 @@ static int32_t network_port(const char *text)
     return htons((in_port_t)atoi(text));
 }
 
-/* r1 is the context; any result but 1 would fail the call with EPERM. */
+/* r1 is the context. Any result except 1 fails the call with EPERM. */
 static int load_program(char **arguments)
 {
     enum { LOAD = BPF_LDX | BPF_MEM | BPF_W, STORE = BPF_STX | BPF_MEM | BPF_W };
@@ -88,7 +88,7 @@ int main(int argc, char **argv)
     must(unshare(CLONE_NEWNS), "unshare");
     must(mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL), "mount");
     must(mount("cgroup2", folder, "cgroup2", 0, NULL), "mount cgroup2");
-    /* Named like the folder, and not by the process: another namespace has the same numbers. */
+    /* Other pid namespaces have the same process ids. */
     snprintf(group, sizeof group, "%s/%s", folder, folder + strlen("/tmp/"));
     snprintf(members, sizeof members, "%s/cgroup.procs", group);
     must(mkdir(group, 0755), group);

@@ -8,7 +8,7 @@
  *     signals vfork     in a child of vfork(), which shares our memory, then in the parent
  *     signals pending   while SIGXFSZ is blocked and pending
  *
- * Each connects to its own port from 50000 on, and prints what came of it. */
+ * Each connects to its own port from 50000 on, and prints the result. */
 #include "common.h"
 
 #include <fcntl.h>
@@ -48,7 +48,7 @@ static void connect_in_handler(int signal)
     errno = error;
 }
 
-/* No SA_RESTART; connect() is never restarted after a timeout has been set anyhow (signal(7)). */
+/* Without SA_RESTART; with a socket timeout connect() is never restarted (signal(7)). */
 static void set_timer(long us)
 {
     const struct sigaction action = {.sa_handler = connect_in_handler};
@@ -70,8 +70,8 @@ static void interrupted_by_a_handler_that_connects(void)
     print_outcome(fd, error);
 }
 
-/* A timer for each connect(), each a little later in it. One that repeated itself could leave no
- * time between its handlers: traced, these take longer. */
+/* One timer for each connect(), each a little later in it. A repeating timer could leave no time
+ * between the handlers of a traced program. */
 static void under_a_timer_storm(void)
 {
     int refused = 0, through = 0, other = 0;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* How much stack connect() takes when a socket connects to itself:
+/* Measures the stack that connect() takes in a self-connection:
  *
  *     stack need      calls it on a large painted stack, by the library and by the system call
  *                     alone, and prints the difference in bytes
@@ -43,7 +43,7 @@ static void by_system_call(int signal)
     connect_once(1);
 }
 
-/* Ends where a page begins that cannot be written. Stacks grow downwards. */
+/* The stack lies above an unmapped page. */
 static char *new_stack(size_t size)
 {
     size_t page = (size_t)sysconf(_SC_PAGESIZE), whole = (size + page - 1) / page * page;

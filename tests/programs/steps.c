@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Counts the instructions that a process executes in user mode until it ends, one by one:
+/* Counts the user-mode instructions of a process by single steps until it ends:
  *
  *     steps PROCESS
  *

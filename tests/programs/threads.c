@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT */
-/* Connects from many threads at once, by turns to itself (from a port that is the thread's own) and
- * to a server in the same process:
+/* Connects from many threads at once, in turn to itself (each thread with its own port) and to a
+ * server in the same process:
  *
  *     threads THREADS CONNECTS
  *     -> refused N through N served N harmed N bind-failed N leaked N
  *
- * `through` are self-connections that were not refused, `harmed` connections to the server that did
- * not get its answer, or calls after which the descriptor was another socket. */
+ * `through` counts self-connections that were not refused, `harmed` connections without the
+ * server's answer and calls after which the descriptor was another socket. */
 #include "common.h"
 
 #include <dirent.h>
@@ -126,7 +126,7 @@ static int open_sockets(void)
     return count;
 }
 
-/* The acceptors may be about to close their last. */
+/* The acceptors may still have to close their last connection. */
 static int leaked_sockets(int before)
 {
     int leaked = open_sockets() - before;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Ways to call connect() that have nothing to do with self-connections, one for each argument.
- * Prints the result, and errno where it is an error. */
+/* Calls connect() in ways that make no self-connection, one for each argument. Prints the result,
+ * or errno. */
 #include "common.h"
 
 #include <fcntl.h>
@@ -25,7 +25,6 @@ static void report(const char *what, int result)
     printf("%s: %d %s\n", what, result, error_name(result < 0 ? errno : 0));
 }
 
-/* A server on a port that the kernel chooses. */
 static int listener(struct sockaddr_in *address)
 {
     socklen_t length = sizeof *address;
@@ -61,7 +60,7 @@ static void wild_address(void)
     report("connect", connect(tcp_socket(), unmapped, sizeof somewhere));
 }
 
-/* The address behind the last byte of a page, from which on nothing is mapped. */
+/* The address behind the last mapped byte. */
 static char *end_of_the_mapped(void)
 {
     const size_t page = (size_t)sysconf(_SC_PAGESIZE);
@@ -85,7 +84,7 @@ static void short_length(void)
 {
     char *end = end_of_the_mapped();
     const sa_family_t v6 = AF_INET6;
-    /* The kernel can do without the scope id; one byte less is too few. */
+    /* The kernel accepts addresses without the scope id, but no shorter ones. */
     const socklen_t short_v6 = offsetof(struct sockaddr_in6, sin6_scope_id) - 1;
 
     memcpy(end - short_v6, &v6, sizeof v6);
@@ -123,9 +122,8 @@ static void ignore(int signal)
     (void)signal;
 }
 
-/* While a connection is pending, the kernel takes the next connect() to mean that one, and needs no
- * more of the address than its family: what would stand behind it is not mapped.
- * Nothing may answer on port 50000. */
+/* While a connection is pending, the kernel reads only the family of the next connect()'s address;
+ * the rest is not mapped. Nothing may answer on port 50000. */
 static void short_again(void)
 {
     const struct sigaction action = {.sa_handler = ignore}; /* no SA_RESTART */
@@ -186,7 +184,7 @@ static void netlink(void)
     report("connect", connect(fd, (const struct sockaddr *)&kernel, sizeof kernel));
 }
 
-/* Both are full when somewhere accepts: the next connection hangs in SYN_SENT. */
+/* The next connection stays in SYN_SENT. */
 static void full_accept_queue(void)
 {
     struct sockaddr_in server;
@@ -202,7 +200,6 @@ static void full_accept_queue(void)
     }
 }
 
-/* A local port is not what makes a connection unique: the four-tuple is. */
 static void shared_local_port(void)
 {
     const int on = 1;
@@ -225,7 +222,7 @@ static void shared_local_port(void)
     }
 }
 
-/* A thousand sends of each kind that have nothing to do with Fast Open. */
+/* A thousand sends of each kind without Fast Open. */
 static void sends(void)
 {
     struct sockaddr_in self = loopback(0);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Connects by io_uring, which no library sees (io_uring_prep_connect(3)). */
+/* Connects by io_uring, which bypasses libc (io_uring_prep_connect(3)). */
 #include "common.h"
 
 #include <liburing.h>

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /* Connects while another thread waits in the same socket:
  *
- *     waiting receiver ADDRESS PORT     in recv(); to be run with a preload that lets it get there
+ *     waiting receiver ADDRESS PORT     in recv(); needs a preload that makes connect() return late
  *     waiting sender ADDRESS PORT       in send(), while the SYNs are lost; then connect() is
  *                                       interrupted
  *
- * Prints what the first thread and the other one got, and what became of the socket; with a sender,
- * after a line of input, what became of it 5 seconds later. No guard ever looks at a send(). */
+ * Prints the results of both threads and the socket's state; with a sender also, after a line of
+ * input, the state 5 seconds later. No guard intercepts this send(). */
 #include "common.h"
 
 #include <pthread.h>
@@ -21,7 +21,7 @@ static int connect_once(void)
     return connect(fd, (struct sockaddr *)&destination, length);
 }
 
-/* Until the socket is connected there is nothing to wait for. */
+/* recv() fails until the socket is connected. */
 static void *receive(void *unused)
 {
     char byte;
@@ -34,7 +34,7 @@ static void *receive(void *unused)
     return NULL;
 }
 
-/* Once the connection is pending, this waits for it (sk_stream_wait_connect). */
+/* Waits for the pending connection (sk_stream_wait_connect). */
 static void *send_too(void *unused)
 {
     (void)unused;
