@@ -112,7 +112,7 @@ coverage: ## run the tests on an instrumented library: which lines and branches 
 		--fail-under-line $(COVERED_LINES)
 
 .PHONY: prove
-prove: ## prove what the library decides, for every answer of the kernel, and break each proof
+prove: ## prove what the library and the tracer decide, for every answer of the kernel, and break each proof
 	tests/install-test-tools --check prove
 	tests/cbmc tests/proofs/prove
 
