@@ -77,7 +77,6 @@ long system_call(long number, void *a, void *b, void *c, void *d, void *e, void 
         PROVE(number == SYS_write ? found != DUPLICATE || kind == S_IFREG : flags & MSG_DONTWAIT,
               BLOCK);
         PROVE(is_blocked, SIGNAL);
-        PROVE(number != SYS_write || NUMBER(c) < (int)sizeof LONGEST_LINE, LENGTH);
     } else if (number == SYS_splice) {
         PROVE(found == READ_END && to == DUPLICATE && is_same, FILE);
         PROVE(kind == S_IFIFO && (NUMBER(f) & SPLICE_F_NONBLOCK), BLOCK);
@@ -149,6 +148,25 @@ void some_ipv6(struct line *part, const struct in6_addr *address)
     put_some(part, 39);
 }
 
+void any_append(void)
+{
+    struct line line;
+
+    __CPROVER_havoc_object(&at_load);
+    standard_error = (int)nondet_long();
+    settings.log = nondet_long() ? LOG_STDERR : LOG_FILE;
+    line.length = (size_t)nondet_long();
+    ASSUME(line.length > 0 && line.length < sizeof line.text);
+    append(&line, standard_error, &at_load);
+    PROVE(!is_open[0] && !is_open[1] && !is_open[2] && !is_open[3], CLOSE);
+    PROVE(!is_blocked, SIGNAL);
+}
+
+void some_append(const struct line *whole, int fd, const struct file_identity *identity)
+{
+    PROVE(whole->length < sizeof LONGEST_LINE, LENGTH);
+}
+
 void any_line(void)
 {
     static const char *const calls[] = {"connect", "sendto", "sendmsg", "sendmmsg"};
@@ -160,14 +178,9 @@ void any_line(void)
     __CPROVER_havoc_object(command);
     command[15] = '\0';
     __CPROVER_havoc_object(&verdict);
-    __CPROVER_havoc_object(&at_load);
-    standard_error = (int)nondet_long();
-    settings.log = nondet_long() ? LOG_STDERR : LOG_FILE;
     settings.mode = nondet_long() ? MODE_ENFORCE : MODE_OBSERVE;
     event.verdict = &verdict;
     event.command = command;
     event.call = calls[(unsigned long)nondet_long() % 4];
     report(&event, standard_error, &at_load);
-    PROVE(!is_open[0] && !is_open[1] && !is_open[2] && !is_open[3], CLOSE);
-    PROVE(!is_blocked, SIGNAL);
 }
