@@ -33,12 +33,6 @@ static struct {
     long answer;
 } done;
 
-int *__errno_location(void)
-{
-    static int error;
-    return &error;
-}
-
 /* The slow reference, which looks at no byte that was not filled in. */
 static const unsigned char zero[16], one[16] = {[15] = 1}, v4_zero[16] = {[10] = 0xff, [11] = 0xff},
                                      v4_one[16] = {[10] = 0xff, [11] = 0xff, 127, 0, 0, 1};
@@ -182,6 +176,7 @@ void report(const struct event *event, int standard_error, const struct file_ide
 static void check(bool is_message)
 {
     const socklen_t length = (socklen_t)nondet_long();
+    struct endpoint read;
     struct msghdr header, *message = (struct msghdr *)nondet_long(); /* what may not be read */
     void *destination = (void *)nondet_long();
 
@@ -195,6 +190,11 @@ static void check(bool is_message)
         destination = nondet_long() ? NULL : malloc(length); /* and not one byte more */
         call.has_destination =
             destination != NULL && read_slowly(&call.destination, destination, length);
+        PROVE(destination == NULL ||
+                  (endpoint_read(&read, destination, length) == call.has_destination &&
+                   (!call.has_destination || (read.port == call.destination.port &&
+                                              endpoint_same_address(&read, &call.destination)))),
+              "an endpoint is read as the slow reference reads it, and no byte beyond its length");
         header = (struct msghdr){.msg_name = destination, .msg_namelen = length};
         message = &header;
     }

@@ -18,7 +18,6 @@ enum { DUPLICATE, OPENED, READ_END, WRITE_END, COUNT };
 static int fds[COUNT], kind, standard_error;
 static bool is_open[COUNT], is_same, is_blocked;
 static struct file_identity at_load;
-static struct line line;
 static long signals;
 
 static int find(int fd)
@@ -62,7 +61,7 @@ long system_call(long number, void *a, void *b, void *c, void *d, void *e, void 
         PROVE(found == DUPLICATE && b == (void *)FS_IOC_GETVERSION, ELSE);
         if (nondet_long())
             *(uint32_t *)c = (uint32_t)nondet_long();
-        is_same = is_same && *(uint32_t *)c == at_load.generation;
+        is_same = is_same && (*(uint32_t *)c == 0 || *(uint32_t *)c == at_load.generation);
     } else if (number == SYS_openat) {
         PROVE(settings.log == LOG_FILE ? b == settings.log_path
                                        : is_same && memcmp(b, "/proc/thread-self/fd/#", 23) == 0,
@@ -100,49 +99,31 @@ long system_call(long number, void *a, void *b, void *c, void *d, void *e, void 
     return result;
 }
 
-/* In the place of put_decimal(), where the path of a descriptor is made. */
-void some_number(struct line *path, uint32_t number, int least)
+static size_t count_digits(uint32_t number, int least)
 {
-    PROVE((int)number == fds[DUPLICATE] && least == 1, FILE);
-    put_char(path, '#');
+    int count = 1;
+
+    for (uint64_t power = 10; number >= power; power *= 10)
+        count++;
+    return (size_t)(count < least ? least : count);
 }
 
-void any_append(void)
-{
-    __CPROVER_havoc_object(&at_load);
-    standard_error = (int)nondet_long();
-    settings.log = nondet_long() ? LOG_STDERR : LOG_FILE;
-    line.length = (size_t)nondet_long();
-    ASSUME(line.length > 0 && line.length < sizeof line.text);
-    append(&line, standard_error, &at_load);
-    PROVE(!is_open[0] && !is_open[1] && !is_open[2] && !is_open[3], CLOSE);
-    PROVE(!is_blocked, SIGNAL);
-}
-
-/* A line in parts: no part is longer than what it has in LONGEST_LINE. */
+/* Two parts of a line have in LONGEST_LINE what they need. */
 void any_part(void)
 {
-    struct line decimal = {0}, ipv6 = {0}, command = {0};
-    const size_t least = 1 + (size_t)nondet_long() % 4, digits = 1 + (size_t)nondet_long() % 9;
+    struct line decimal = {0}, ipv6 = {0};
+    const int least = 1 + (int)((unsigned long)nondet_long() % 4);
     const uint32_t number = (uint32_t)nondet_long();
     struct in6_addr address;
-    char name[16];
-    uint32_t power = 1;
 
     __CPROVER_havoc_object(&address);
-    __CPROVER_havoc_object(name);
-    name[15] = '\0';
-    for (size_t i = 0; i < digits; i++)
-        power *= 10;
-    put_decimal(&decimal, number, (int)least);
+    put_decimal(&decimal, number, least);
     put_ipv6(&ipv6, &address);
-    put_quoted(&command, name);
-    PROVE(ipv6.length <= 39 && command.length <= 17 && decimal.length <= 10 &&
-              (number >= power || decimal.length <= (digits > least ? digits : least)),
+    PROVE(ipv6.length <= 39 && decimal.length == count_digits(number, least),
           "no part of a line is longer than what it has in the longest line");
 }
 
-/* What the parts have been proved to be, in their places. */
+/* The same two, for the proof of the whole line. */
 static void put_some(struct line *part, size_t most)
 {
     const size_t count = (size_t)nondet_long();
@@ -152,19 +133,14 @@ static void put_some(struct line *part, size_t most)
     part->length += count;
 }
 
-void some_date(struct line *part, uint32_t days)
-{
-    PROVE(days <= UINT32_MAX / 86400, "no date is later than those that are tried");
-    put_some(part, 10);
-}
-
 void some_decimal(struct line *part, uint32_t number, int least)
 {
-    size_t most = 1;
-
-    for (uint32_t power = 10; most < 10 && number >= power; power = most < 9 ? power * 10 : 0)
-        most++;
-    put_some(part, most < (size_t)least ? (size_t)least : most);
+    if (is_open[DUPLICATE]) { /* the path of a descriptor is made */
+        PROVE((int)number == fds[DUPLICATE] && least == 1, FILE);
+        put_char(part, '#');
+    } else {
+        put_some(part, count_digits(number, least));
+    }
 }
 
 void some_ipv6(struct line *part, const struct in6_addr *address)
@@ -172,9 +148,18 @@ void some_ipv6(struct line *part, const struct in6_addr *address)
     put_some(part, 39);
 }
 
-void some_command(struct line *part, const char *text)
+void any_append(void)
 {
-    put_some(part, 17);
+    struct line line;
+
+    __CPROVER_havoc_object(&at_load);
+    standard_error = (int)nondet_long();
+    settings.log = nondet_long() ? LOG_STDERR : LOG_FILE;
+    line.length = (size_t)nondet_long();
+    ASSUME(line.length > 0 && line.length < sizeof line.text);
+    append(&line, standard_error, &at_load);
+    PROVE(!is_open[0] && !is_open[1] && !is_open[2] && !is_open[3], CLOSE);
+    PROVE(!is_blocked, SIGNAL);
 }
 
 void some_append(const struct line *whole, int fd, const struct file_identity *identity)
@@ -187,11 +172,15 @@ void any_line(void)
     static const char *const calls[] = {"connect", "sendto", "sendmsg", "sendmmsg"};
     struct event event;
     struct verdict verdict;
+    char command[16];
 
     __CPROVER_havoc_object(&event);
+    __CPROVER_havoc_object(command);
+    command[15] = '\0';
     __CPROVER_havoc_object(&verdict);
     settings.mode = nondet_long() ? MODE_ENFORCE : MODE_OBSERVE;
     event.verdict = &verdict;
+    event.command = command;
     event.call = calls[(unsigned long)nondet_long() % 4];
     report(&event, standard_error, &at_load);
 }
