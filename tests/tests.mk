@@ -110,11 +110,7 @@ coverage: ## run the tests instrumented and print the covered lines and branches
 		--fail-under-line $(COVERED_LINES)
 
 .PHONY: prove
-<<<<<<< HEAD
-prove: ## prove the library's decisions for every answer of the kernel, and break each proof
-=======
-prove: ## prove what the library and the tracer decide, for every answer of the kernel, and break each proof
->>>>>>> p23
+prove: ## prove the decisions of the library and the tracer for every answer of the kernel; break each proof
 	tests/install-test-tools --check prove
 	tests/cbmc tests/proofs/prove
 
