@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#define _GNU_SOURCE          /* basename, memmem */
+#define _GNU_SOURCE          /* memmem */
 #define _FILE_OFFSET_BITS 64 /* addresses of a 64-bit program */
 #include "launcher.h"
 
@@ -146,11 +146,11 @@ static bool take_exec(struct dry_run *run, pid_t child)
     close(memory);
     read_file(path_of(child, "cmdline"));
     snprintf(run->argument, sizeof run->argument, "%s", content + strlen(content) + 1);
-    if (strcmp(basename(name), "busybox") == 0) /* argv[0] tells what it would be, or argv[1] */
-        name = strcmp(basename(content), "busybox") == 0 ? run->argument : content;
+    if (strcmp(file_name(name), "busybox") == 0) /* argv[0] tells what it would be, or argv[1] */
+        name = strcmp(file_name(content), "busybox") == 0 ? run->argument : content;
     if (run->runner == NULL && (run->runner = runner_find(name)) == NULL)
         run->runner = runner_find(run->command);
-    return run->why == NULL && strcmp(basename(name), "env") == 0;
+    return run->why == NULL && strcmp(file_name(name), "env") == 0;
 }
 
 /* Returns whether the child has ended. SIGCHLD, one of `signals`, is blocked. */
@@ -190,8 +190,7 @@ void dry_run(struct dry_run *run, char *const *arguments)
     sigset_t signals, mask;
     int status;
 
-    *run =
-        (struct dry_run){.runner = runner_find(arguments[0]), .why = "no process can be started"};
+    *run = (struct dry_run){.runner = runner_find(*arguments), .why = "no process can be started"};
     sigemptyset(&signals);
     sigaddset(&signals, SIGCHLD);
     sigprocmask(SIG_BLOCK, &signals, &mask);

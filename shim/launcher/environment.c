@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#define _GNU_SOURCE /* asprintf, basename */
+#define _GNU_SOURCE /* asprintf */
 #include "launcher.h"
 
 #include <stdio.h>
@@ -27,7 +27,7 @@ void set_preload(const char *list, const char *library, const char *sanitizer)
     char *first = join(sanitizer, "", ""), *rest = join("", "", ""), *entries = join(list, "", "");
 
     for (char *entry = strtok(entries, " :"); entry != NULL; entry = strtok(NULL, " :"))
-        if (strstr(basename(entry), "asan") != NULL)
+        if (strstr(file_name(entry), "asan") != NULL)
             first = join(first, ":", entry);
         else if (strcmp(entry, library) != 0)
             rest = join(rest, ":", entry);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#define _GNU_SOURCE /* basename, ST_NOSUID */
+#define _GNU_SOURCE /* ST_NOSUID */
 #include "launcher.h"
 
 #include <elf.h>
@@ -162,10 +162,10 @@ struct judgement *judge(const struct launch *launch, char *const *arguments)
     const char *name = arguments[0];
 
     dry_run(&run, arguments);
-    judgement.is_tox = strcmp(basename(run.command), "tox") == 0;
+    judgement.is_tox = strcmp(file_name(run.command), "tox") == 0;
     /* execvp(3) hands what the kernel does not take to the shell, foreign programs too. */
     if (strcmp(run.command, "/bin/sh") == 0 &&
-        strcmp(basename(run.argument), basename(name)) == 0 &&
+        strcmp(file_name(run.argument), file_name(name)) == 0 &&
         strncmp(first_line(run.argument), ELFMAG, SELFMAG) == 0)
         run.error = ENOEXEC;
     if (run.error == ENOENT)

@@ -16,6 +16,9 @@ enum { EXIT_CANNOT_TELL = 1, EXIT_OWN_FAILURE = 125, EXIT_NOT_EXECUTABLE, EXIT_N
 __attribute__((format(printf, 1, 2))) void say(const char *format, ...);
 #define fail(status, ...) (say(__VA_ARGS__), exit(status))
 
+/* As basename(3) of glibc, which musl does not declare. */
+#define file_name(path) (strrchr(path, '/') != NULL ? strrchr(path, '/') + 1 : (path))
+
 struct launch {
     const char *library;    /* by its path */
     bool is_installed;      /* so its bare name will do where the loader finds it */
@@ -67,10 +70,9 @@ struct runner {
 const struct runner *runner_find(const char *path); /* or NULL */
 bool runner_starts_others(const char *path);        /* which may be dynamic where it is static */
 
-/* environment.c */
 void set_variable(const char *name, const char *value); /* NULL leaves it as it is */
-/* Sets LD_PRELOAD: the library before what the caller's list holds, and before both the
- * AddressSanitizer runtimes: any other order ends the program. */
+/* environment.c: sets LD_PRELOAD: the library before what the caller's list holds, and before both
+ * the AddressSanitizer runtimes: any other order ends the program. */
 void set_preload(const char *list, const char *library, const char *sanitizer);
 void have_tox_pass_preload(void);
 

@@ -1,5 +1,4 @@
 /* SPDX-License-Identifier: MIT */
-#define _GNU_SOURCE /* basename */
 #include "launcher.h"
 
 #include <string.h>
@@ -41,7 +40,7 @@ static const struct runner runners[] = {
 const struct runner *runner_find(const char *path)
 {
     for (size_t i = 0; i < sizeof runners / sizeof *runners; i++)
-        if (strcmp(basename(path), runners[i].name) == 0)
+        if (strcmp(file_name(path), runners[i].name) == 0)
             return &runners[i];
     return NULL;
 }
@@ -50,7 +49,7 @@ bool runner_starts_others(const char *path)
 {
     static const char *const names[] = {"busybox", "gosu",        "su-exec",
                                         "tini",    "tini-static", "dumb-init"};
-    const char *name = basename(path);
+    const char *name = file_name(path);
 
     for (size_t i = 0; i < sizeof names / sizeof *names; i++)
         if (strcmp(name, names[i]) == 0)
