@@ -49,7 +49,7 @@ b.so libasan.so.99 a.so|libasan.so.99:LIBRARY:b.so:a.so
 libasan.so.99:/none/libasan.so.6|libasan.so.99:/none/libasan.so.6:LIBRARY
 x.so xlibasan.so|LIBRARY:x.so:xlibasan.so
 none/libasan.so/x|LIBRARY:none/libasan.so/x
-none/libasan.so|none/libasan.so:LIBRARY
+none/libclang_rt.asan-x86_64.so|none/libclang_rt.asan-x86_64.so:LIBRARY
 END
     run -0 "$launcher" "$launcher" printenv LD_PRELOAD
     assert_output "$library"

@@ -27,19 +27,19 @@ void set_preload(const char *list, const char *library, const char *sanitizer)
     char *first = join(sanitizer, "", ""), *rest = join("", "", ""), *entries = join(list, "", "");
 
     for (char *entry = strtok(entries, " :"); entry != NULL; entry = strtok(NULL, " :"))
-        if (strstr(file_name(entry), "asan") != NULL)
+        if (strncmp(file_name(entry), "libasan.so", strlen("libasan.so")) == 0 ||
+            strncmp(file_name(entry), "libclang_rt.asan", strlen("libclang_rt.asan")) == 0)
             first = join(first, ":", entry);
         else if (strcmp(entry, library) != 0)
             rest = join(rest, ":", entry);
     set_variable("LD_PRELOAD", join(join(first, ":", library), ":", rest));
 }
 
-/* Of tox 3, and of tox 4.11.1 and later. */
 void have_tox_pass_preload(void)
 {
-    set_variable("TOX_TESTENV_PASSENV",
+    set_variable("TOX_TESTENV_PASSENV", /* of tox 3 */
                  join(getenv("TOX_TESTENV_PASSENV"), " ", "LD_PRELOAD NOSELFCONN_*"));
-    set_variable("TOX_OVERRIDE",
+    set_variable("TOX_OVERRIDE", /* of tox 4.11.1 and later */
                  join(getenv("TOX_OVERRIDE"), ";",
                       "testenv.pass_env+=LD_PRELOAD;testenv.pass_env+=NOSELFCONN_*"));
 }
