@@ -103,11 +103,13 @@ assert_refused_by() { # PROGRAM ARGUMENT...
     set_source_ports 50000
     background client on here python3 -c '
 import socket, time
-while True:
+result = 0
+while result != 111:
     client = socket.socket()
     client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, bytes([1, 0, 0, 0, 0, 0, 0, 0]))
-    print(client.connect_ex(("127.0.0.1", 50000)), flush=True)
+    result = client.connect_ex(("127.0.0.1", 50000))
     client.close()
+    print(result, flush=True)
     time.sleep(0.05)'
     eventually grep -qx 0 "$BATS_TEST_TMPDIR/client"
     on here "$firewall" on
