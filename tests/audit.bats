@@ -197,6 +197,7 @@ odds_hold() { # RANGE RESERVED PORT [OPTION-OF-ATTEMPTS]
 
 # The name has spaces, backslash escapes, a quote, an escape sequence, a newline and invalid UTF-8.
 @test "no control character of a process name reaches the terminal" {
+    needs_a_namespace
     local shell awk folder=$BATS_TEST_TMPDIR/bin
     mkdir "$folder"
     python odd "import ctypes
@@ -219,6 +220,7 @@ sys.exit(not all(family.documentation for family in parse(sys.stdin.read())))'
 }
 
 @test "--openmetrics counts self-connections and servers at risk in Prometheus' format" {
+    needs_a_namespace
     run -0 on here "$audit" --openmetrics
     assert_line 'noselfconn_listeners_at_risk 0'
     server 40000
@@ -324,6 +326,7 @@ servers.append(socket.create_server(("::1", 40000), family=socket.AF_INET6))'
 }
 
 @test "--processes shows which processes have the library, are traced, or neither" {
+    needs_a_namespace
     local serve='
 import socket, sys, time
 server = socket.create_server(("127.0.0.1", int(sys.argv[1])))
@@ -345,6 +348,7 @@ time.sleep(60)'
 
 # bats test_tags=root
 @test "--processes and --openmetrics show the rules of noselfconn-firewall" {
+    needs_a_namespace
     server 40000
     run -1 on here "$audit" --openmetrics
     assert_line 'noselfconn_firewall_on{family="IPv4"} 0'
@@ -415,6 +419,7 @@ MISTAKES
 }
 
 @test "the audit fails with 125 if it cannot read /proc, and if awk fails" {
+    needs_a_namespace
     local folder=$BATS_TEST_TMPDIR/bin
     run -125 on here unshare --mount sh -c "mount -t tmpfs none /proc/sys && exec $audit"
     assert_output --partial 'noselfconn-audit: cannot read /proc/sys/net/ipv4/ip_local_port_range'

@@ -194,6 +194,7 @@ loader_configuration() {
 
 # bats test_tags=root
 @test "install runs ldconfig, and uninstall removes only its lines from /etc/ld.so.preload" {
+    needs_a_namespace
     local before
     before=$(loader_configuration)
     mkdir "$BATS_TEST_TMPDIR/etc"
@@ -287,6 +288,7 @@ without_the_library() { # WHEN TEXT
 
 # bats test_tags=root
 @test "the launcher reports a missing /proc" {
+    needs_a_namespace
     make -C "$copy" --silent install PREFIX="$BATS_TEST_TMPDIR/prefix" LDCONFIG=:
     local launcher
     # shellcheck disable=SC2016 # for the inner shell

@@ -47,6 +47,7 @@ completions() { # WORD...
 }
 
 @test "bash completes the options of noselfconn-audit and the ports of listening servers" {
+    needs_a_namespace
     run -0 completions noselfconn-audit --so
     assert_output --sockets
     server 40000

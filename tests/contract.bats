@@ -258,6 +258,7 @@ print("differing:", *sorted("%d/%d" % option for option in differing))'
 
 # bats test_tags=tools,long
 @test "only the socket options listed in shim/README.md differ from a refusal" {
+    needs_a_namespace
     local arguments option
     local -A listed=(["1/7"]=SO_SNDBUF ["1/28"]=SO_PEERNAME ["1/42"]=SO_PEEK_OFF ["6/2"]=TCP_MAXSEG
         ["6/10"]=TCP_WINDOW_CLAMP ["6/45"]=TCP_RTO_MIN_US ["6/46"]=TCP_DELACK_MAX_US ["41/6"]=IPV6_2292PKTOPTIONS

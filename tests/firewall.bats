@@ -4,6 +4,11 @@
 
 load helpers
 
+setup() {
+    needs_a_namespace
+    new_host
+}
+
 all_rules() {
     on here sh -c 'iptables-save; ip6tables-save' | grep -v '^#'
 }

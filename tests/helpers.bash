@@ -10,6 +10,7 @@
 #                          ones; with GUARD=firewall under the packet filter's rule
 #     needs_a_namespace    skips the test if no namespace can be made (IN_PLACE, setup_suite.bash): `here`
 #                          is then this machine
+#     needs_tracing        skips the test if a container's rights do not allow --trace (CANNOT_TRACE)
 
 bats_require_minimum_version 1.5.0
 load assertions
@@ -54,6 +55,11 @@ needs_a_namespace() {
     fi
 }
 
+# A container's seccomp profile can forbid process_vm_readv(2).
+needs_tracing() {
+    [ -z "${CANNOT_TRACE-}" ] || skip 'needs the right to trace'
+}
+
 # An ordinary user may make network namespaces only in a user namespace. All hosts of a test share one, so that
 # veth pairs can join them.
 new_host() { # [NAME]
@@ -61,9 +67,10 @@ new_host() { # [NAME]
     local -a others namespaces=(--net) enter=()
 
     if [ -n "${IN_PLACE-}" ]; then
-        if [ "$name" != here ] || is_for_root; then
+        if [ "$name" != here ] || [ "$guard" = firewall ] || is_for_root; then
             needs_a_namespace
         fi
+        [ "$guard" != tracer ] || needs_tracing
         return
     fi
     [ -z "${host_process[$name]-}" ] || end_host "$name"

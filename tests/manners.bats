@@ -148,7 +148,7 @@ load helpers
 # dlsym may allocate, and the first connect() may be a signal handler's.
 @test "the library calls dlsym when it is loaded, not in connect()" {
     run on here env LD_PRELOAD="$library:$(preload no-dlsym)" bash -c \
-        'echo started >&2; exec 3<>/dev/tcp/127.0.0.1/50100'
+        'echo started >&2; exec 3<>/dev/tcp/127.0.0.1/1'
     assert_output --partial 'dlsym: connect
 dlsym: sendto
 dlsym: sendmsg

@@ -8,6 +8,11 @@ load helpers
 launcher=$root/build/noselfconn
 busybox=/usr/local/lib/noselfconn-tests/busybox
 
+setup() {
+    needs_tracing
+    new_host
+}
+
 tracing() { # [OPTION]... COMMAND...
     on here "$launcher" --trace "$@"
 }
@@ -826,7 +831,7 @@ time.sleep(60)' "$root/build/static/connect" 127.0.0.1 50000
 # The pipe's reader has to start a process, for which it needs the tracer.
 @test "a full standard error does not block the command" {
     set_source_ports 50000
-    run -0 timeout 60 nsenter --target "${host_process[here]}" --net "$launcher" --trace --log stderr python3 -c '
+    run -0 on here timeout 60 "$launcher" --trace --log stderr python3 -c '
 import os, socket, subprocess, sys, threading
 reader, writer = os.pipe()
 if os.fork() == 0:
