@@ -95,7 +95,7 @@ print("errno", socket.socket().connect_ex(("127.0.0.1", 50000)))'
 }
 
 unit() { # NAME AFTER CLIENT
-    printf '[Unit]\nAfter=%s\n[Service]\nType=oneshot\nExecStart=%s 127.0.0.1 50000\n' "$2" "$3" >"$units/$1.service"
+    printf '[Unit]\nDefaultDependencies=no\nAfter=%s\n[Service]\nType=oneshot\nExecStart=%s 127.0.0.1 50000\n' "$2" "$3" >"$units/$1.service"
     printf 'Environment=LD_LIBRARY_PATH=%s\nStandardOutput=file:%s\n' "$root/build" "$BATS_TEST_TMPDIR/$1" \
         >>"$units/$1.service"
 }
@@ -116,8 +116,7 @@ unit() { # NAME AFTER CLIENT
     # shellcheck disable=SC2016 # for the inner shell
     background manager on here unshare --mount --pid --fork --kill-child --cgroup sh -c '
         mount -t proc proc /proc && mount -t tmpfs tmpfs /run && mkdir -p /run/systemd/system
-        mount -t tmpfs tmpfs /sys/fs/cgroup && mkdir /sys/fs/cgroup/systemd &&
-            mount -t cgroup -o none,name=systemd cgroup /sys/fs/cgroup/systemd || mount -t cgroup2 cgroup /sys/fs/cgroup
+        mount -t cgroup2 cgroup /sys/fs/cgroup
         XDG_RUNTIME_DIR=$0 SYSTEMD_UNIT_PATH=$1 /lib/systemd/systemd --user --unit=all.target --log-target=console
         :' \
         "$BATS_TEST_TMPDIR/runtime" "$units"
