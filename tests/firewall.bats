@@ -147,6 +147,24 @@ print(errno.errorcode.get(client.connect_ex((address, 50000)), "connected"))' op
     done
 }
 
+# In a VRF a self-connection's SYN leaves by the VRF's device. IP_TRANSPARENT makes such a SYN without a VRF, which
+# not every kernel has.
+@test "a SYN to itself that leaves by another interface than lo is refused" {
+    neighbour
+    on here ip address add 2001:db8::1/64 dev cable nodad
+    on here "$firewall" on
+    on here python3 -c '
+import socket
+for family, level, transparent, address in (socket.AF_INET, 0, 19, "192.0.2.2"), (socket.AF_INET6, 41, 75, "2001:db8::2"):
+    client = socket.socket(family)
+    client.setsockopt(level, transparent, 1)
+    client.bind((address, 50000))
+    client.setblocking(False)
+    client.connect_ex((address, 50000))'
+    run -0 on here "$firewall" status
+    assert_output $'IPv4: on, refused: 1\nIPv6: on, refused: 1'
+}
+
 # TCP_FASTOPEN_CONNECT: connect() succeeds at once, and the first send makes the SYN.
 @test "a deferred Fast Open connection is refused at its first send" {
     local refusal
