@@ -68,15 +68,6 @@ listening on an ephemeral port, at risk while the server is down: 0'
     done
 }
 
-@test "the audit lists a self-connection in TIME-WAIT without a process" {
-    set_source_ports 50000
-    run unprotected connect 127.0.0.1 50000
-    assert_connected_to_itself
-    set_source_ports 32768 60999
-    run -1 on here "$audit"
-    assert_line '  127.0.0.1:50000 TIME-WAIT (process not visible)'
-}
-
 @test "a connection between the same port of two addresses is not listed" {
     server 50000 127.0.0.2
     set_source_ports 50000
