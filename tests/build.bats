@@ -60,14 +60,14 @@ $copy/build/noselfconn"
     assert_output "noselfconn-audit $version"
     run -0 "$copy/scripts/noselfconn-firewall" --version
     assert_output "noselfconn-firewall $version"
-    run grep -rhoE "(VERSION = |Version: +|\.It |> - )$version|echo $version|say 'noselfconn-audit $version'" \
+    run grep -rhoE "(VERSION = |Version: +|\.It |> - )$version|say 'noselfconn-(audit|firewall) $version'" \
         "$root/shim" "$root/scripts" "$root/Makefile"
     assert_equal "$(LC_ALL=C sort <<<"$output")" ".It $version
 > - $version
 VERSION = $version
 Version:        $version
-echo $version
-say 'noselfconn-audit $version'"
+say 'noselfconn-audit $version'
+say 'noselfconn-firewall $version'"
 }
 
 @test "a C compiler and make are enough" {
