@@ -1,21 +1,17 @@
 /* SPDX-License-Identifier: MIT */
-/* Takes the place of shim/library/system_call.h: each proof has a kernel of its own. Pointers stay
- * pointers, which the checker follows. */
-#ifndef NOSELFCONN_SYSTEM_CALL_H
+/* Included first, this takes the place of shim/library/system_call.h: each proof has a kernel of
+ * its own. Pointers stay pointers, which the checker follows. */
 #define NOSELFCONN_SYSTEM_CALL_H
-
 #include <stdbool.h>
 #include <sys/syscall.h>
 
-long nondet_long(void);
-long system_call(long number, void *a, void *b, void *c, void *d, void *e, void *f);
 #define SYSTEM_CALL(number, ...) SYSTEM_CALL_OF_SIX(number, __VA_ARGS__, 0, 0, 0, 0, 0, 0)
 #define SYSTEM_CALL_OF_SIX(number, a, b, c, d, e, f, ...)                                          \
     system_call(number, (void *)(long)(a), (void *)(long)(b), (void *)(long)(c),                   \
                 (void *)(long)(d), (void *)(long)(e), (void *)(long)(f))
 #define NUMBER(argument) ((int)(long)(argument)) /* the checker extends an int by zeros */
-
 #define ASSUME(condition) __CPROVER_assume(condition)
-#define PROVE(condition, sentence) __CPROVER_assert(condition, sentence) /* which prove prints */
+#define PROVE(condition, sentence) __CPROVER_assert(condition, "sentence: " sentence)
 
-#endif
+long nondet_long(void);
+long system_call(long number, void *a, void *b, void *c, void *d, void *e, void *f);
