@@ -114,11 +114,12 @@ print("errno", socket.socket().connect_ex(("127.0.0.1", 50000)))'
 }
 
 @test "torsocks still refuses connections without Tor" {
-    local order alone
-    run preloaded "$system/torsocks/libtorsocks.so" connect 192.0.2.1 80
+    local order alone torsocks=$system/torsocks/libtorsocks.so
+    [ -e "$torsocks" ] || torsocks=$system/libtorsocks.so
+    run preloaded "$torsocks" connect 192.0.2.1 80
     assert_line 'connect: ECONNREFUSED'
     alone=$(grep -E '^(connect|peer|state)' <<<"$output")
-    for order in $(orders "$system/torsocks/libtorsocks.so"); do
+    for order in $(orders "$torsocks"); do
         run preloaded "$order" connect 192.0.2.1 80
         assert_equal "$(grep -E '^(connect|peer|state)' <<<"$output")" "$alone"
     done
