@@ -264,13 +264,13 @@ print(os.read(master, 1000).decode())'
 
 # bats test_tags=library
 @test "descriptor 2 gets no log line if its access mode is unknown" {
-    local stderr=$BATS_TEST_TMPDIR/stderr inject
+    local file=$BATS_TEST_TMPDIR/file inject
     export NOSELFCONN_LOG=stderr
     for inject in -e\ inject=fstat:error=ENOSYS ''; do
         # shellcheck disable=SC2086 # two words or none
-        run -0 traced -P "$stderr" -e trace=fstat $inject sh -c "exec connect 127.0.0.1 50000 2>$stderr"
+        run -0 traced -P "$file" -e trace=fstat $inject sh -c "exec connect 127.0.0.1 50000 2>$file"
         assert_refused
-        run cat "$stderr"
+        run cat "$file"
         [ -z "$inject" ] || assert_output ''
     done
     assert_output --partial action=refused
