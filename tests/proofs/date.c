@@ -15,7 +15,6 @@ int main(void)
         strftime(expected, sizeof expected, "%Y-%m-%d", gmtime(&now));
         is_right &= line.length == 10 && memcmp(line.text, expected, 10) == 0;
     }
-    printf(
-        "[date] sentence: every date until 2106-02-07 is as gmtime(3) has it: %s\nVERIFICATION\n",
-        is_right ? "SUCCESS" : "FAILURE");
+    printf("[date] sentence: every date until 2106 is as gmtime(3) has it: %s\nVERIFICATION\n",
+           is_right ? "SUCCESS" : "FAILURE");
 }

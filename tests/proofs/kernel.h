@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Included first, this takes the place of shim/library/system_call.h: each proof has a kernel of
- * its own. Pointers stay pointers, which the checker follows. */
+/* In place of system_call.h: each proof has a kernel of its own. CBMC follows pointers as such. */
 #define NOSELFCONN_SYSTEM_CALL_H
-#include <stdbool.h>
 #include <sys/syscall.h>
 
 #define SYSTEM_CALL(number, ...) SYSTEM_CALL_OF_SIX(number, __VA_ARGS__, 0, 0, 0, 0, 0, 0)
