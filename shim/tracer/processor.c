@@ -35,30 +35,27 @@ struct interface {
 #else
 #define OWN_SOCKETCALL NONE
 #endif
-#define OWN_NUMBERS                                                                                \
-    {                                                                                              \
-        SYS_connect, SYS_sendto, SYS_sendmsg, SYS_sendmmsg, OWN_SOCKETCALL, SYS_seccomp            \
-    }
+#define OWN_NUMBERS SYS_connect, SYS_sendto, SYS_sendmsg, SYS_sendmmsg, OWN_SOCKETCALL, SYS_seccomp
 
 /* The first is the one that this was built for; the kernel runs the others beside it. Their numbers
  * are in the kernel's arch/.../syscall*.tbl, the registers in each <asm/ptrace.h>. */
 static const struct interface interfaces[] = {
 #if defined __x86_64__ && defined __LP64__
-    {AUDIT_ARCH_X86_64, OWN_NUMBERS, 15, 10},                 /* orig_rax, rax */
+    {AUDIT_ARCH_X86_64, {OWN_NUMBERS}, 15, 10},               /* orig_rax, rax */
     {AUDIT_ARCH_I386, {362, 369, 370, 345, 102, 354}, 11, 6}, /* orig_eax, eax */
 #elif defined __i386__
-    {AUDIT_ARCH_I386, OWN_NUMBERS, 11, 6}, /* orig_eax, eax */
+    {AUDIT_ARCH_I386, {OWN_NUMBERS}, 11, 6}, /* orig_eax, eax */
 #elif defined __aarch64__
-    {AUDIT_ARCH_AARCH64, OWN_NUMBERS, NONE, 0},                 /* x0 */
+    {AUDIT_ARCH_AARCH64, {OWN_NUMBERS}, NONE, 0},               /* x0 */
     {AUDIT_ARCH_ARM, {283, 290, 296, 374, NONE, 383}, NONE, 0}, /* r0 */
 #elif defined __arm__
-    {AUDIT_ARCH_ARM, OWN_NUMBERS, NONE, 0}, /* r0 */
+    {AUDIT_ARCH_ARM, {OWN_NUMBERS}, NONE, 0}, /* r0 */
 #elif defined __riscv && __riscv_xlen == 64
-    {AUDIT_ARCH_RISCV64, OWN_NUMBERS, 17, 10}, /* a7, a0 */
+    {AUDIT_ARCH_RISCV64, {OWN_NUMBERS}, 17, 10}, /* a7, a0 */
 #elif defined __powerpc64__ && defined __LITTLE_ENDIAN__
-    {AUDIT_ARCH_PPC64LE, OWN_NUMBERS, 0, 3}, /* r0, r3 */
+    {AUDIT_ARCH_PPC64LE, {OWN_NUMBERS}, 0, 3}, /* r0, r3 */
 #elif defined __s390x__ /* r2 for both, after the two words of the PSW (arch/s390, __poke_user) */
-    {AUDIT_ARCH_S390X, OWN_NUMBERS, 4, 4},
+    {AUDIT_ARCH_S390X, {OWN_NUMBERS}, 4, 4},
     {AUDIT_ARCH_S390, {362, 369, 370, 358, 102, 348}, 4, 4},
 #endif
     {.architecture = 0}, /* the end */
@@ -194,7 +191,7 @@ static uint64_t as_result(uint64_t *words, int error)
     }
 #endif
     (void)words;
-    return (uint64_t) - (int64_t)error;
+    return 0 - (uint64_t)error;
 }
 
 /* The result of a call; where `error` is 0 its number, NONE. */
@@ -224,8 +221,8 @@ void processor_skip_call(pid_t thread, uint32_t architecture)
     int number = NONE;
     struct iovec set = {&number, sizeof number};
     syscall(SYS_ptrace, PTRACE_SETREGSET, thread, NT_ARM_SYSTEM_CALL, &set);
-#elif defined __arm__
-    enum { SET_SYSCALL = 23 };             /* <asm/ptrace.h>, PTRACE_SET_SYSCALL */
+#elif defined __arm__ /* <asm/ptrace.h> names it PTRACE_SET_SYSCALL */
+    enum { SET_SYSCALL = 23 };
     syscall(SYS_ptrace, SET_SYSCALL, thread, 0L, (long)NONE);
 #endif
     write_register(thread, architecture, 0);

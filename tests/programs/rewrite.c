@@ -48,11 +48,12 @@ static int load_program(char **arguments)
         {.code = MOVE, .dst_reg = 0, .imm = 1},
         {.code = BPF_JMP | BPF_EXIT},
     };
+    static const char license[] = "MIT";
     union bpf_attr load = {.prog_type = BPF_PROG_TYPE_CGROUP_SOCK_ADDR,
                            .expected_attach_type = BPF_CGROUP_INET4_CONNECT,
                            .insns = (uintptr_t)program,
                            .insn_cnt = sizeof program / sizeof *program,
-                           .license = (uintptr_t) "MIT"};
+                           .license = (uintptr_t)license};
 
     return must((int)syscall(SYS_bpf, BPF_PROG_LOAD, &load, sizeof load), "BPF_PROG_LOAD");
 }
