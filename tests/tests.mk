@@ -206,6 +206,8 @@ $(BUILD)/tests/%.so: tests/objects/%.c Makefile
 	@mkdir -p $(@D)
 	$(CC) -D_DEFAULT_SOURCE $(TEST_CFLAGS) -fPIC -shared $(LDFLAGS) -o $@ $<
 
+# cppcheck 2.17 knows no variable in a named register, and tells which branches it leaves out.
+CPPCHECK_CANNOT_READ = syntaxError:shim/library/system_call.h syntaxError:tests/programs/no-libc.c normalCheckLevelMaxBranches
 .PHONY: lint
 lint: ## check layout and style: clang-format, clang-tidy, cppcheck, shellcheck, shfmt
 	tests/install-test-tools --check lint
@@ -218,7 +220,7 @@ lint: ## check layout and style: clang-format, clang-tidy, cppcheck, shellcheck,
 	clang-tidy --quiet --warnings-as-errors='*' $(wildcard tests/objects/*.c) -- \
 		-D_DEFAULT_SOURCE $(TEST_CFLAGS)
 	cppcheck --quiet --std=c11 --enable=warning,portability,performance --inline-suppr \
-		--error-exitcode=1 shim tests
+		--error-exitcode=1 $(CPPCHECK_CANNOT_READ:%=--suppress=%) shim tests
 	shellcheck $(SCRIPTS) tests/*.bats tests/*.bash
 	shfmt -i 4 -d $(SCRIPTS)
 	shfmt -i 4 -ln bats -d tests/*.bats tests/*.bash

@@ -34,9 +34,12 @@ int main(int argc, char **argv)
     if (range == NULL || fscanf(range, "%d %d", &low, &high) != 2)
         die("ip_local_port_range");
     fclose(range);
+    const int places = (high - low) / 2 + 1;
+    if (places <= 0)
+        die("ip_local_port_range is empty");
     srandom((unsigned)getpid());
     for (int tried = 0; tried < 300000; tried++) {
-        int port = low + (int)(random() % ((high - low) / 2 + 1)) * 2;
+        int port = low + (int)(random() % places) * 2;
         int source = source_port(port);
 
         if (source > 0 && port > source && (port - source) / 2 <= most) {

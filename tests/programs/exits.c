@@ -47,6 +47,8 @@ static bool is_still_there(void)
     if (pthread_create(&thread, NULL, end_at_once, NULL) != 0 || pthread_join(thread, NULL) != 0)
         die("thread");
     DIR *tasks = opendir("/proc/self/task");
+    if (tasks == NULL)
+        die("/proc/self/task");
     while (readdir(tasks) != NULL)
         entries++;
     closedir(tasks);

@@ -93,11 +93,12 @@ static long call_by(bool socketcall, const char *name, int fd, void *destination
     if (socketcall)
         return syscall(SYS_socketcall, calls[i].in_socketcall,
                        at_the_end(calls[i].arguments, calls[i].count * sizeof(long)));
-#endif
+#else
     if (socketcall) {
         errno = ENOSYS;
         return -1;
     }
+#endif
     return syscall(calls[i].number, calls[i].arguments[0], calls[i].arguments[1],
                    calls[i].arguments[2], calls[i].arguments[3], calls[i].arguments[4],
                    calls[i].arguments[5]);
