@@ -343,7 +343,7 @@ time.sleep(60)'
     assert_line 'noselfconn_firewall_refused{family="IPv6"} 0'
     is_openmetrics <<<"$output"
     run on here setpriv --inh-caps=-all --bounding-set=-all "$audit" --processes
-    assert_line 'Only root can see whether the rules of noselfconn-firewall are on.'
+    assert_line 'Cannot tell whether the rules of noselfconn-firewall are on. Run as root: noselfconn-firewall status'
 }
 
 @test "a wrong command line is 125 and the usage" {

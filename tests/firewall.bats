@@ -31,6 +31,8 @@ assert_switches() {
     local before address
     on here iptables -A OUTPUT -o lo -j ACCEPT
     on here iptables -A OUTPUT -p tcp -m comment --comment 'another "rule"' -j ACCEPT
+    on here iptables -A OUTPUT -p tcp --dport 1 -m comment --comment noselfconn-firewall -j ACCEPT
+    on here iptables -A OUTPUT -p tcp --dport 1 -m comment --comment 'noselfconn-firewall of another' -j REJECT
     on here ip6tables -A INPUT -p tcp --dport 80 -j DROP
     before=$(all_rules)
     run -1 on here "$firewall" status
@@ -289,7 +291,7 @@ fake() { # NAME SCRIPT
     chmod +x "$BATS_TEST_TMPDIR/bin/$1"
 }
 
-@test "the IPv4 rule is removed if the IPv6 rule fails" {
+@test "the IPv4 rule stays as it was if IPv6 fails" {
     local before
     on here iptables -A OUTPUT -o lo -j ACCEPT
     before=$(all_rules)
@@ -302,6 +304,12 @@ fake() { # NAME SCRIPT
         run all_rules
         assert_output "$before"
     done
+    # Nor does off take out the IPv4 rule alone.
+    on here "$firewall" on
+    fake ip6tables 'exit 1'
+    PATH=$BATS_TEST_TMPDIR/bin:$PATH run -125 on here "$firewall" off
+    rm "$BATS_TEST_TMPDIR/bin/ip6tables"
+    run -0 on here "$firewall" status
     # A rule that was on before stays on.
     on here "$firewall" on
     on here ip6tables -F OUTPUT
