@@ -1,8 +1,8 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: MIT
 # bats file_tags=suites
-# Small suites that expect "connection refused" fail without the library and never with it. CPython's and Go's
-# suites have the same results traced. Run by make check-suites.
+# Small suites that expect "connection refused" fail without the library and never with it. The suites of
+# CPython, Go and libuv have the same results traced. Run by make check-suites.
 
 load helpers
 
@@ -103,4 +103,40 @@ python_results() {
 
 go_results() {
     sed -nE 's/^ *--- (PASS|SKIP): ([^ ]+) .*/\2 \1/p' <<<"$output"
+}
+
+# The source of Debian's libuv, in $BATS_TEST_TMPDIR/libuv.
+get_libuv() {
+    local mirror apt
+    # shellcheck disable=SC2016 # apt's own variables
+    mirror=$(apt-get indextargets --format '$(SITE) $(RELEASE)' 'Created-By: Packages' | grep '/debian/\? ' | head -n 1)
+    cd "$BATS_TEST_TMPDIR" || return
+    mkdir -p lists/partial libuv
+    echo "deb-src $mirror main" >sources
+    apt=(apt-get -qq -o Dir::Etc::SourceList="$PWD/sources" -o Dir::Etc::SourceParts=/dev/null -o Dir::State::Lists="$PWD/lists")
+    "${apt[@]}" update
+    "${apt[@]}" source --download-only libuv1
+    tar -xf libuv1_*.orig.tar.* -C libuv --strip-components=1
+}
+
+# libuv's tests do not run as root.
+@test "libuv's tests have the same results traced" {
+    get_libuv
+    cmake -S libuv -B libuv/build >/dev/null
+    make -s -C libuv/build uv_run_tests
+    cp "$launcher" libuv/build
+    cd libuv/build || return
+    chmod a+x "$BATS_RUN_TMPDIR" "$BATS_RUN_TMPDIR/test" "$BATS_TEST_TMPDIR"
+    bare=(env HOME="$PWD" ./uv_run_tests)
+    if [ "$EUID" -eq 0 ]; then
+        chown -R nobody .
+        bare=(setpriv --reuid nobody --regid nogroup --clear-groups "${bare[@]}")
+    fi
+    traced=("${bare[@]::${#bare[@]}-1}" ./noselfconn --trace ./uv_run_tests)
+    same_results libuv_results
+    [ "$(libuv_results | wc -l)" -gt 300 ]
+}
+
+libuv_results() {
+    sed -nE 's/^ok [0-9]+ - ([a-z0-9_]+)( #.*)?$/\1/p' <<<"$output"
 }

@@ -51,7 +51,7 @@ check-quick: all ## run the tests of the library's decisions, in less than 40 se
 	@tests/count "$(BATS) --filter-tags '!long,!tools$(ROOT_TESTS)$(OTHER_TESTS)' $(QUICK_TESTS)"
 
 .PHONY: check-suites
-check-suites: all ## run small test suites with the library, and CPython's and Go's traced
+check-suites: all ## run small test suites with the library, and those of CPython, Go and libuv traced
 	tests/install-test-tools --check suites
 	bats --timing tests/suites.bats
 
