@@ -297,13 +297,13 @@ END
     local loader name
     cd "$BATS_TEST_TMPDIR"
     loader=$(readelf --program-headers "$root/build/tests/connect" | sed -n 's/.*interpreter: \(.*\)]/\1/p')
-    cannot_tell '.*: it may start what is not static' "$loader" "$(type -P true)"
+    cannot_tell '.*: it may start dynamic programs' "$loader" "$(type -P true)"
     for name in busybox gosu su-exec tini tini-static dumb-init; do
         cp "$root/build/tests/connect-static" "$name"
-        cannot_tell '.*: it may start what is not static' "./$name" 127.0.0.1 50000
+        cannot_tell '.*: it may start dynamic programs' "./$name" 127.0.0.1 50000
     done
     cp "$root/build/tests/dial-static" gosu
-    cannot_tell '.*: it may start what is not static' ./gosu
+    cannot_tell '.*: it may start dynamic programs' ./gosu
     for name in busyboxes xld.so; do
         cp "$root/build/tests/connect-static" "$name"
         says 'cannot preload into .*: it is statically linked' "./$name" true

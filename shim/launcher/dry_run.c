@@ -15,7 +15,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-/* Of a vfork(2): its caller goes on once the program is there, or this has ended. */
+/* The child of vfork(2): its caller goes on once this has exec'd or ended. */
 __attribute__((noreturn)) static void run_child(char *const *arguments, const sigset_t *mask,
                                                 pid_t parent)
 {
@@ -28,9 +28,9 @@ __attribute__((noreturn)) static void run_child(char *const *arguments, const si
         dup2(null, fd);
     if (null < 0 || setsid() < 0 || getppid() != parent || ptrace(PTRACE_TRACEME, 0, 0L, 0L) != 0 ||
         sigprocmask(SIG_SETMASK, &own, NULL) != 0)
-        _exit(UCHAR_MAX); /* which no errno is */
+        _exit(UCHAR_MAX); /* no errno */
     execvp(arguments[0], arguments);
-    _exit(errno == EPERM ? UCHAR_MAX : errno); /* by a security module, only where it is traced */
+    _exit(errno == EPERM ? UCHAR_MAX : errno); /* EPERM: a security module, as it is traced */
 }
 
 static const char *path_of(pid_t child, const char *name)
@@ -91,7 +91,7 @@ static bool looks_like_go(int memory, off_t start, off_t end, bool is_data)
     return false;
 }
 
-/* Of /proc/PID/maps: what the kernel has mapped, the program, and its loader if it has one. */
+/* Reads /proc/PID/maps: at exec the kernel has mapped the program and its loader, if any. */
 static void read_maps(struct dry_run *run, int memory)
 {
     unsigned long long start, end, offset;
@@ -146,7 +146,7 @@ static bool take_exec(struct dry_run *run, pid_t child)
     close(memory);
     read_file(path_of(child, "cmdline"));
     snprintf(run->argument, sizeof run->argument, "%s", content + strlen(content) + 1);
-    if (strcmp(file_name(name), "busybox") == 0) /* argv[0] tells what it would be, or argv[1] */
+    if (strcmp(file_name(name), "busybox") == 0) /* argv[0] names the program, or argv[1] */
         name = strcmp(file_name(content), "busybox") == 0 ? run->argument : content;
     if (run->runner == NULL && (run->runner = runner_find(name)) == NULL)
         run->runner = runner_find(run->command);

@@ -45,7 +45,7 @@ static const char *first_line(const char *path)
     return line;
 }
 
-/* execve(2) says ENOENT for a file that is there, too, if its interpreter or loader is not. */
+/* execve(2) also fails with ENOENT if only the file's interpreter or loader is missing. */
 static void judge_missing(const char *name)
 {
     if (strchr(name, '/') == NULL || access(name, F_OK) != 0)
@@ -120,8 +120,8 @@ static void judge_preload(const struct launch *launch, const char *name)
     if (run.why != NULL)
         conclude(EXIT_CANNOT_TELL, CANNOT_TELL, name, run.why);
     else if ((run.is_go || is_static) && runner_starts_others(run.program))
-        conclude(EXIT_CANNOT_TELL, CANNOT_TELL, run.program, "it may start what is not static");
-    else if (run.is_go || is_static) /* traced it would not get its rights either */
+        conclude(EXIT_CANNOT_TELL, CANNOT_TELL, run.program, "it may start dynamic programs");
+    else if (run.is_go || is_static) /* and traced, it loses its rights */
         conclude(EXIT_OWN_FAILURE, CANNOT_PRELOAD "%s%s", run.program,
                  run.is_go ? "it is a Go program, which calls the kernel without libc"
                            : "it is statically linked",
@@ -138,8 +138,8 @@ static void judge_preload(const struct launch *launch, const char *name)
         judge_by_loader(launch);
 }
 
-/* A tracer reaches every program, but one that is traced does not get the rights that a setuid
- * file or a file capability gives (execve(2)). Where nothing can be traced, the tracer says so. */
+/* A tracer reaches every program, but a traced program does not get the rights of its setuid bit or
+ * file capabilities (execve(2)). trace_begin() reports that nothing can be traced. */
 static void judge_traced(const char *name)
 {
     if (run.is_unreadable)
@@ -163,7 +163,7 @@ struct judgement *judge(const struct launch *launch, char *const *arguments)
 
     dry_run(&run, arguments);
     judgement.is_tox = strcmp(file_name(run.command), "tox") == 0;
-    /* execvp(3) hands what the kernel does not take to the shell, foreign programs too. */
+    /* execvp(3) has the shell run files that the kernel rejects, also another processor's. */
     if (strcmp(run.command, "/bin/sh") == 0 &&
         strcmp(file_name(run.argument), file_name(name)) == 0 &&
         strncmp(first_line(run.argument), ELFMAG, SELFMAG) == 0)

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What the parts of the launcher tell each other. Nothing is freed: this process soon becomes the
- * command. */
+/* Shared by the files of the launcher. Nothing is freed: this process soon becomes the command. */
 #ifndef NOSELFCONN_LAUNCHER_H
 #define NOSELFCONN_LAUNCHER_H
 
@@ -8,11 +7,11 @@
 #include <stdbool.h>
 #include <stdlib.h>
 
-/* Of --check alone; then as env(1): our own failure, not executable, not found. */
+/* The first is for --check; the others are env(1)'s: own failure, not executable, not found. */
 enum { EXIT_CANNOT_TELL = 1, EXIT_OWN_FAILURE = 125, EXIT_NOT_EXECUTABLE, EXIT_NOT_FOUND };
 
-/* To standard error: "noselfconn: ", what happened and, on a line of its own, what to do. Control
- * characters but for line ends and tabulators are shown as \xNN. */
+/* Prints "noselfconn: " and a message to standard error: the failure, then a line with the remedy.
+ * Control characters but for line ends and tabulators are shown as \xNN. */
 __attribute__((format(printf, 1, 2))) void say(const char *format, ...);
 #define fail(status, ...) (say(__VA_ARGS__), exit(status))
 
@@ -21,32 +20,32 @@ __attribute__((format(printf, 1, 2))) void say(const char *format, ...);
 
 struct launch {
     const char *library;    /* by its path */
-    bool is_installed;      /* so its bare name will do where the loader finds it */
+    bool is_installed;      /* LD_PRELOAD can have the bare name if the loader finds it */
     bool is_traced;         /* a tracer protects the command, not the library */
-    const char *mode, *log; /* of the options, or NULL: as the environment says */
+    const char *mode, *log; /* of the options; NULL: the environment's */
 };
 
-/* judge.c: will the library be loaded into what a command runs? Or can the command be traced? */
+/* judge.c: does the program of a command load the library? Or can it be traced? */
 struct judgement {
-    int status;        /* as --check exits: 0 for yes */
-    char text[16384];  /* what is known of the command, and what to do */
-    bool by_bare_name; /* what LD_PRELOAD has to hold */
+    int status;        /* the exit status of --check: 0 for yes */
+    char text[16384];  /* the answer, and the remedy */
+    bool by_bare_name; /* for LD_PRELOAD */
     bool is_tox;
-    char sanitizer[PATH_MAX]; /* what has to come before that, or "" */
+    char sanitizer[PATH_MAX]; /* AddressSanitizer's runtime, to come first, or "" */
 };
 
 /* Judges a command of execvp(3). The environment has the library in LD_PRELOAD. */
 struct judgement *judge(const struct launch *launch, char *const *arguments);
 
-/* dry_run.c: asks the kernel what a command would run. A child execs it, traced, and is killed
+/* dry_run.c: asks the kernel which program a command runs. A traced child execs it, and is killed
  * before the first instruction of the program. */
 struct dry_run {
-    int error;                    /* of execvp(3), where that fails; or 0 */
-    const char *why;              /* where there is no answer, or NULL */
+    int error;                    /* of execvp(3), or 0 */
+    const char *why;              /* there is no answer, or NULL */
     bool is_unreadable;           /* that is why */
-    const struct runner *runner;  /* the first one that was met, or NULL */
-    char command[PATH_MAX];       /* what was given to execve(2): a program or a script */
-    char program[PATH_MAX];       /* what the kernel runs in the end */
+    const struct runner *runner;  /* the first one, or NULL */
+    char command[PATH_MAX];       /* a program or a script, as given to execve(2) */
+    char program[PATH_MAX];       /* that the kernel runs in the end */
     char argument[PATH_MAX];      /* argv[1] of that */
     char loader[PATH_MAX];        /* empty: there is none */
     int bits;                     /* 32 or 64 */
@@ -54,30 +53,31 @@ struct dry_run {
     char *preload, *library_path; /* "LD_PRELOAD=...", "LD_LIBRARY_PATH=..." of it, or NULL */
 };
 
-/* Lets env(1) run on to what it execs. Takes a second at most. SIGCHLD has to be at its default. */
+/* Lets env(1) run until it execs its command. Takes a second at most. Needs SIGCHLD's default. */
 void dry_run(struct dry_run *run, char *const *arguments);
 
-/* loader.c: has the loader of a program list what it would load with "LD_PRELOAD=...": as much as
- * fits, which begins with the preloaded libraries. Returns NULL, or why it is not asked. */
+/* loader.c: has the program's loader list the libraries that it loads with "LD_PRELOAD=...",
+ * preloads first; the list is cut to `size`. Returns NULL, or why the loader is not asked. */
 const char *loader_list(char *list, size_t size, struct dry_run *run, char *preload);
 
-/* runners.c: programs known by their names, for what they do with the programs that they start. */
+/* runners.c: programs, known by name, that start their command without the library. */
 struct runner {
     const char *name;
     bool is_untraceable; /* a tracer of this program does not see its command either */
     const char *why, *what_to_do;
 };
 const struct runner *runner_find(const char *path); /* or NULL */
-bool runner_starts_others(const char *path);        /* which may be dynamic where it is static */
+bool runner_starts_others(const char *path);        /* a static program that starts dynamic ones */
 
 void set_variable(const char *name, const char *value); /* NULL leaves it as it is */
-/* environment.c: sets LD_PRELOAD: the library before what the caller's list holds, and before both
- * the AddressSanitizer runtimes: any other order ends the program. */
+/* environment.c: sets LD_PRELOAD to AddressSanitizer's runtimes, which end the program unless they
+ * come first, the library, and the other entries of the caller's list. */
 void set_preload(const char *list, const char *library, const char *sanitizer);
 void have_tox_pass_preload(void);
 
-/* prove.c: connects to itself twice, without the library or tracer and with it: in a child, which
- * is this program with PROVE_OPTION. Says the outcome, and returns if the second was refused. */
+/* prove.c: connects to itself twice, without the library or tracer and with it; with the library in
+ * a child, this program with PROVE_OPTION. Prints the outcome; returns if the second was refused.
+ */
 #define PROVE_OPTION "connect-to-itself"
 void prove(const struct launch *launch);
 int connect_to_itself(bool is_raw);

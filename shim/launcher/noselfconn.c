@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Runs a command under libnoselfconn, or says why it cannot be protected. Reading order: main(),
+/* Runs a command with libnoselfconn, or says why it cannot be protected. Reading order: main(),
  * judge.c, dry_run.c, loader.c. */
 #define _GNU_SOURCE /* memrchr, strdupa */
 #include "../tracer/trace.h"
@@ -21,7 +21,7 @@ static const char usage[] =
 
 static const char help[] =
     "\nRuns COMMAND with a library that refuses self-connections, or says why it cannot.\n\n"
-    "  --trace     trace COMMAND instead, and what it starts: for static programs and Go\n"
+    "  --trace     trace COMMAND and its descendants instead: for static programs and Go\n"
     "  --observe   let self-connections stand; of use with --log\n"
     "  --log FILE  append a line for each self-connection to FILE, or to stderr\n"
     "  --force     run COMMAND even if it cannot be protected, with a warning\n"
@@ -31,7 +31,7 @@ static const char help[] =
 static struct launch launch;
 static bool is_check, is_forced;
 
-/* In a checkout the library is beside this program; else it is where it was configured to be. */
+/* In a checkout the library is beside this program, else at its configured path. */
 static void find_library(void)
 {
     static const char name[] = "libnoselfconn.so";
@@ -148,7 +148,7 @@ int main(int argc, char **argv)
         find_library();
         set_preload(list, launch.library, "");
     }
-    /* A child can only be waited for where this signal is not ignored. */
+    /* waitpid() fails if this signal is ignored (wait(2), NOTES). */
     child_signal = signal(SIGCHLD, SIG_DFL);
     if (*arguments == NULL && is_check) {
         check_itself();

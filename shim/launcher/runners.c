@@ -12,7 +12,7 @@
 #define AFTER "Put noselfconn after it: "
 #define INSIDE "Install noselfconn there, and put it after: "
 
-/* Only those of which it is certain: who hands on the environment is not here. */
+/* Only programs that certainly drop the library; those that keep the environment are not here. */
 static const struct runner runners[] = {
     {"sudo", false, EMPTIES, AFTER "sudo noselfconn COMMAND"},
     {"doas", false, EMPTIES, AFTER "doas noselfconn COMMAND"},

@@ -14,7 +14,7 @@ void say(const char *format, ...)
     va_end(list);
     setvbuf(stderr, buffer, _IOFBF, sizeof buffer);
     fputs("noselfconn: ", stderr);
-    for (const char *at = text; *at != '\0'; at++) { /* a name can hold what a terminal obeys */
+    for (const char *at = text; *at != '\0'; at++) { /* a name can hold control sequences */
         if (((unsigned char)*at < ' ' && *at != '\n' && *at != '\t') || *at == 0x7f)
             fprintf(stderr, "\\x%02x", *at);
         else

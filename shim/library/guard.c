@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /* Was that a self-connection? Then sever it, and have the kernel refuse it.
  *
- * The decision is a ladder. Each rung is reached only by what passed the one above, and nearly
- * every call stops at the first or the second; the second costs one system call.
+ * The decision is a ladder. Nearly every call leaves it on the first or the second rung; the second
+ * costs one system call.
  *
- * The kernel is asked without libc's getsockname() and its kin: what counts is what the kernel
- * holds, not what another preload says about it. */
+ * The kernel is asked by system calls of our own: another preload may answer libc's getsockname()
+ * differently. */
 #include "guard.h"
 
 #include "libc.h"
@@ -38,7 +38,7 @@ struct name {
 
 /* Rung 1. EINPROGRESS comes also from a blocking socket whose SO_SNDTIMEO ran out; after EINTR the
  * connection is completed in the background (POSIX, connect). In these cases, and no other, the
- * kernel has read what the program passed, and so may we. */
+ * kernel has read the program's arguments, and so may we. */
 bool connection_began(ssize_t result, int error)
 {
     return settings.mode != MODE_OFF && (result >= 0 || error == EINPROGRESS || error == EINTR);
@@ -91,8 +91,8 @@ static enum answer is_tcp(int fd, bool was_pending)
 }
 
 /* Rung 5: behind NAT (a published container port, a redirect) the peer can be a real server
- * although its endpoint equals ours. What tells them apart is that a socket connected to itself is
- * opening or open, and receives just what it sends:
+ * although its endpoint equals ours. But a socket connected to itself is opening or open, and
+ * receives exactly the segments that it sends:
  * - its own SYN, then its own SYN-ACK, since this is a simultaneous open (RFC 9293, 3.5), where a
  *   server sends the SYN-ACK alone;
  * - no more data than it sent;
@@ -137,7 +137,7 @@ static bool peer_speaks_mptcp(int fd)
            length == sizeof info && (info.flags & FALLBACK) == 0;
 }
 
-/* What poll() says of the socket once it can be written to, or after a millisecond. */
+/* Waits until the socket can be written to, or a millisecond; returns the events of poll(2). */
 static int poll_briefly(int fd)
 {
     struct pollfd poll_fd = {.fd = fd, .events = POLLOUT};
@@ -159,8 +159,7 @@ static bool peer_is_somebody_else(int fd)
     return hears_somebody_else(fd) || peer_speaks_mptcp(fd);
 }
 
-/* What the kernel itself does inside a refused connect() (__inet_stream_connect calls disconnect).
- */
+/* As the kernel does inside a refused connect() (__inet_stream_connect calls disconnect). */
 static bool disconnect(int fd)
 {
     const struct sockaddr unspecified = {.sa_family = AF_UNSPEC};

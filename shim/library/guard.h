@@ -25,7 +25,7 @@ struct verdict {
 
 /* Whether a call that has returned `result`, and set errno to `error` where that is -1, made a
  * connection (0, or the count of bytes or messages sent along with it) or began one that goes on
- * without it; never in mode off. Only then has the kernel accepted what the program passed. */
+ * without it; never in mode off. Only then has the kernel accepted the program's arguments. */
 bool connection_began(ssize_t result, int error);
 
 /* Decides about a call that may have connected `fd` to `destination`, of `length` bytes, and has
@@ -33,7 +33,7 @@ bool connection_began(ssize_t result, int error);
  * the kernel has accepted it.
  *
  * A socket that is connected to itself, or is about to be, is severed in mode enforce, and is then
- * as after a refused connect(): what the verdict says has to be returned, and the refusal may still
+ * as after a refused connect(): the caller returns the verdict's result, and the refusal may still
  * be an event to wait for, as for every non-blocking connect(). Otherwise the socket is as it was,
  * and the verdict holds `result` and `error`.
  *

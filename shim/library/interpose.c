@@ -64,7 +64,7 @@ static void report_call(const char *name, int fd, const struct verdict *verdict)
     report(&event, STDERR_FILENO, &settings.stderr_at_load);
 }
 
-/* What the call `name` has to return, which has returned `result`. */
+/* Returns the result for the program of a call `name` that has returned `result`. */
 static ssize_t judge(const char *name, ssize_t result, int fd, const struct sockaddr *destination,
                      socklen_t length)
 {
@@ -121,8 +121,8 @@ EXPORTED int sendmmsg(int fd, struct mmsghdr *messages, unsigned int count, int 
                                              : result;
 }
 
-/* glibc's other names for these. Old programs and libpthread call the first; the other two are what
- * 32-bit programs with 64-bit times call (glibc 2.34). */
+/* glibc's other names for these. Old programs and libpthread call the first, 32-bit programs with
+ * 64-bit times the other two (glibc 2.34). */
 EXPORTED_AS(connect) int __connect(int fd, const struct sockaddr *destination, socklen_t length);
 #ifndef __LP64__
 EXPORTED_AS(sendmsg) ssize_t __sendmsg64(int fd, const struct msghdr *message, int flags);

@@ -23,8 +23,7 @@ static uintptr_t find(const char *symbol)
     return found;
 }
 
-/* For each function what stands in for a missing definition, and what stands there until it has
- * been looked up. */
+/* For each function the stand-in for a missing definition, and the one before the lookup. */
 #define LIST(...) __VA_ARGS__
 #define STAND_INS(type, name, parameters, arguments)                                               \
     static type name##_by_system_call parameters                                                   \

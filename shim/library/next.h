@@ -10,8 +10,8 @@
 
 struct mmsghdr; /* the headers define it for _GNU_SOURCE alone */
 
-/* X(type, name, parameters, arguments): what is to be known of a function in one place. A new one
- * takes a line here and its definition in interpose.c. */
+/* X(type, name, parameters, arguments). A new function takes a line here and its definition in
+ * interpose.c. */
 #define INTERPOSED_FUNCTIONS(X)                                                                    \
     X(int, connect, (int fd, const struct sockaddr *destination, socklen_t length),                \
       (fd, destination, length))                                                                   \

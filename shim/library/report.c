@@ -106,7 +106,7 @@ static void put_time(struct line *line)
 {
     struct {
         long seconds, nanoseconds;
-    } now = {0, 0}; /* what this system call fills on 32 and on 64 bit */
+    } now = {0, 0}; /* the kernel's struct timespec on 32 and on 64 bit */
 
     SYSTEM_CALL(SYS_clock_gettime, CLOCK_REALTIME, &now);
     /* Unsigned, the 32 bits that a 32-bit process gets last until 2106. */
@@ -208,8 +208,8 @@ static long write_to_socket(int fd, const struct line *line)
 
 /* A write raises SIGPIPE where nobody reads, and SIGXFSZ where the file is at its size limit;
  * SIGTTOU stops a background process that writes to its terminal (stty tostop). All three are sent
- * to this thread or not at all while it blocks them, so blocking them, taking back what the write
- * has raised, and unblocking them leaves the program's signals as they were. */
+ * to this thread or not at all while it blocks them, so blocking them, taking back the one
+ * that the write has raised, and unblocking them leaves the program's signals as they were. */
 static long write_without_signal(int fd, int kind, const struct line *line)
 {
     const unsigned long ours = 1UL << (SIGPIPE - 1) | 1UL << (SIGXFSZ - 1) | 1UL << (SIGTTOU - 1);
@@ -275,8 +275,8 @@ static int open_standard_error(int standard_error, const struct file_identity *a
     return fd;
 }
 
-/* A terminal or another device once more, non-blocking for us alone: O_NONBLOCK belongs to what was
- * opened, which the program and others share. An eventfd and its kin cannot be opened again. */
+/* Opens a terminal or another device once more, non-blocking for us alone: O_NONBLOCK belongs to
+ * the open file, which the program and others share. An eventfd cannot be opened again. */
 static int reopen_without_blocking(int fd)
 {
     struct line path = {.length = 0};

@@ -21,7 +21,7 @@ static enum mode read_mode(const char *value)
     return MODE_ENFORCE;
 }
 
-/* Other names of descriptor 2 are no paths to open: that would be whatever it is then. */
+/* Other names of descriptor 2 are not opened as paths: it may be another file by then. */
 static enum log read_log(const char *value)
 {
     static const char names[][16] = {"stderr", "/dev/stderr", "/dev/fd/2", "/proc/self/fd/2"};

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What the environment asks for, read once at load. */
+/* The settings of the environment, read once at load. */
 #ifndef NOSELFCONN_SETTINGS_H
 #define NOSELFCONN_SETTINGS_H
 
@@ -32,9 +32,9 @@ struct settings {
 /* Written by settings_read() alone, before the program's own code runs. */
 extern struct settings settings;
 
-/* Takes over the values of NOSELFCONN_MODE and NOSELFCONN_LOG, NULL where they are unset. What is
- * misspelt or too long leaves the default. Makes no system call unless a log is asked for. Leaves
- * errno alone. */
+/* Takes over the values of NOSELFCONN_MODE and NOSELFCONN_LOG, NULL where they are unset. A value
+ * that is misspelt or too long leaves the default. Makes no system call unless a log is asked for.
+ * Leaves errno alone. */
 void settings_read(const char *mode, const char *log);
 
 /* Leaves errno alone. */

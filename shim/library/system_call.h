@@ -7,7 +7,7 @@
 #include <sys/syscall.h>
 
 /* For each processor (syscall(2), "Architecture calling conventions"): the instruction, the
- * registers of the number and of the arguments, the one that holds the result, and what the kernel
+ * registers of the number and of the arguments, that of the result, and those that the kernel
  * changes besides. */
 #if defined __x86_64__ && defined __LP64__
 #define TRAP "syscall"
@@ -48,7 +48,7 @@
 #error "the registers of a system call are not known here: see syscall(2)"
 #endif
 
-/* Returns what the kernel returns: a negative errno where the call fails. */
+/* Returns the kernel's result: a negative errno if the call fails. */
 static inline long system_call(long number, long a, long b, long c, long d, long e, long f)
 {
 #ifdef __i386__ /* one register too few: the sixth argument goes into the frame pointer */

@@ -24,7 +24,7 @@ struct thread {
     const char *call;
     int fd;     /* the program's number */
     int socket; /* a duplicate of that, -1 outside of a call */
-    int error;  /* what the call fails with, without being executed; or 0 */
+    int error;  /* with which the call fails without being executed; or 0 */
     socklen_t length;
     struct sockaddr_in6 destination; /* or a shorter one */
 };

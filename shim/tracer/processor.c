@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* What differs between processors for a tracer: the numbers of the system calls, and the registers
- * that hold a number and a result. */
+/* The differences between processors for a tracer: the numbers of the system calls, and the
+ * registers of a number and a result. */
 #include "tracer.h"
 
 #include <elf.h>

@@ -23,7 +23,7 @@ static pid_t fork_unseen(void)
 
 /* A child of the command would keep it waiting, where it waits for all children by __WALL, and be
  * listed as its child. So the tracer is an orphan of another process; but where orphans become
- * children of this very process, and wait(2) would see them, it stays what it was. */
+ * children of this very process, and wait(2) would see them, it stays a child. */
 static bool adopts_orphans(void)
 {
     int is_subreaper = 0;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The tracer's life: it lets go of what it has inherited, attaches, takes each stop, and ends. */
+/* The tracer's life: it drops its inheritance, attaches, takes each stop, and ends. */
 #define _GNU_SOURCE /* O_PATH, dup3 */
 #include "tracer.h"
 
@@ -97,7 +97,7 @@ static void raise_limits(void)
         }
 }
 
-/* All that the tracer is going to need, but for what takes a stopped call. */
+/* Checks everything that can be checked before a call stops. */
 static struct report_of_start attach(pid_t process, int any_fd)
 {
     const unsigned long options = PTRACE_O_TRACESYSGOOD | PTRACE_O_TRACESECCOMP |

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
-/* What the files of the tracer share; the launcher includes trace.h alone.
+/* Shared by the files of the tracer; the launcher includes trace.h alone.
  *
  *     program -> system call -> the filter (processor.c) stops it if it may connect
  *         call.c takes a duplicate of the descriptor, and the destination (peek.c)
  *     kernel -> result -> the call stops once more
- *         guard() on the duplicate; the call returns what the verdict says
+ *         guard() on the duplicate; the call returns the verdict's result
  *     program <- result
  *
  * A call that cannot be looked at never begins: it fails as a refused connect(). */
@@ -20,8 +20,8 @@
 #include <sys/types.h>
 #include <unistd.h>
 
-/* tracer.c. What the tracer tells the launcher once it has attached: the step that failed, and its
- * errno; or NULL. Both are the same program. */
+/* tracer.c. The tracer's message to the launcher: NULL once it has attached, or the step that
+ * failed, and its errno. */
 struct report_of_start {
     const char *step;
     int error;
@@ -44,7 +44,7 @@ extern bool call_may_be_supervised;
  * whether it has to stop where it returns. */
 bool call_stops(pid_t thread);
 
-/* What changes in the table of threads. The first one also for those that are gone. */
+/* Changes of the table of threads. The first one also for those that are gone. */
 void thread_ends(pid_t thread);
 void thread_starts(pid_t thread, pid_t creator);
 void thread_execs(pid_t thread, pid_t former);
@@ -93,7 +93,7 @@ enum traced_call processor_call(uint32_t architecture, uint64_t number);
 /* Makes the calls of this process, and of all that it starts, stop for a tracer where they may
  * connect a TCP socket (connect, and with MSG_FASTOPEN the sends) or let another process decide
  * about that (seccomp with SECCOMP_FILTER_FLAG_NEW_LISTENER). Their ret_data is `cookie`. Without a
- * tracer they fail with ENOSYS. io_uring, where no tracer sees what a ring does, fails with EPERM,
+ * tracer they fail with ENOSYS. io_uring, whose work no tracer sees, fails with EPERM,
  * as with kernel.io_uring_disabled; calls by an interface that is not known here (x32) with ENOSYS,
  * as on a kernel without it.
  *
