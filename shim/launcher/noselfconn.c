@@ -49,7 +49,7 @@ static void find_library(void)
              path, launch.library);
 }
 
-/* Returns the log by an absolute path. The library says nothing where it cannot write. */
+/* Returns the log by an absolute path. The library says nothing if it cannot write. */
 static const char *find_log(const char *log)
 {
     static char path[2 * PATH_MAX];
@@ -117,7 +117,7 @@ static void check_itself(void)
                (int)(strrchr(launch.library, '/') - launch.library), launch.library);
 }
 
-/* Returns only where the command may run. */
+/* Returns only if the command may run. */
 static void act_on(const struct judgement *judgement)
 {
     if (is_check && judgement->status == 0) {

@@ -16,7 +16,7 @@
 
 enum { CHILD_CONNECTED, CHILD_NOT_STARTED = 255 }; /* in between: an error of connect() */
 
-/* Connects a socket of 127.0.0.1 to itself, where `is_raw` by a system call that no preload sees.
+/* Connects a socket of 127.0.0.1 to itself; if `is_raw`, by a system call that no preload sees.
  * Returns 0, or the error. */
 int connect_to_itself(bool is_raw)
 {

@@ -60,7 +60,7 @@ static bool leads_back(const struct endpoint *local, struct endpoint destination
     return endpoint_same_address(local, &destination);
 }
 
-/* Of the level SOL_SOCKET; negative where the kernel does not tell. */
+/* Of the level SOL_SOCKET; negative if the kernel does not tell. */
 static long socket_option(int fd, int option)
 {
     int value = 0;
@@ -235,7 +235,7 @@ static long connect_briefly(int fd, const struct name *name, bool was_pending)
  * call that left its connection pending keeps its result, and the refusal is an event to come:
  * Linux refuses no non-blocking connect() at once.
  *
- * Where that refusal does not come within a millisecond (a firewall drops port 0), or not at all
+ * If that refusal does not come within a millisecond (a firewall drops port 0), or not at all
  * (no source port is free), the call fails at once. */
 static void refuse(int fd, struct name *name, struct verdict *verdict)
 {

@@ -17,19 +17,19 @@ enum action {
 };
 
 struct verdict {
-    ssize_t result; /* for the caller to return; errno is to become `error` where it is -1 */
+    ssize_t result; /* for the caller to return; errno is to become `error` if it is -1 */
     int error;
     enum action action;
     struct endpoint endpoint; /* the socket's own, unless the action is ACTION_NONE */
 };
 
-/* Whether a call that has returned `result`, and set errno to `error` where that is -1, made a
+/* Whether a call that has returned `result`, and set errno to `error` if that is -1, made a
  * connection (0, or the count of bytes or messages sent along with it) or began one that goes on
  * without it; never in mode off. Only then has the kernel accepted the program's arguments. */
 bool connection_began(ssize_t result, int error);
 
 /* Decides about a call that may have connected `fd` to `destination`, of `length` bytes, and has
- * just returned `result`, with errno `error` where that is -1. The destination is read only where
+ * just returned `result`, with errno `error` if that is -1. The destination is read only if
  * the kernel has accepted it.
  *
  * A socket that is connected to itself, or is about to be, is severed in mode enforce, and is then
@@ -43,7 +43,7 @@ struct verdict guard(ssize_t result, int error, int fd, const struct sockaddr *d
                      socklen_t length);
 
 /* Whether the connection of a TCP socket is none to itself, by the kernel's counters alone: then
- * guard() leaves it alone. False where they do not tell. */
+ * guard() leaves it alone. False if they do not tell. */
 bool hears_somebody_else(int fd);
 
 #endif

@@ -4,7 +4,7 @@
  *     program -> connect() here -> the next definition (libc, or another preload) -> the kernel
  *                     |
  *                     guard: did that connect the socket to itself? Then sever it.
- *                     report: a line for the log, where one is asked for
+ *                     report: a line for the log, if one is asked for
  *
  * Reading order: this file, guard.c, endpoint.c, next.c; settings.c and report.c for the log. */
 #include "guard.h"
@@ -46,7 +46,7 @@ __attribute__((constructor)) static void prepare(void)
         settings.mode = MODE_OFF;
 }
 
-/* Where the call has succeeded errno is not even read: a thread without thread-local storage has
+/* If the call has succeeded, errno is not even read: a thread without thread-local storage has
  * none (clone(2) without CLONE_SETTLS). */
 static int error_of(ssize_t result)
 {
@@ -76,7 +76,7 @@ static ssize_t judge(const char *name, ssize_t result, int fd, const struct sock
                                                                   : verdict.result;
 }
 
-/* The message is the program's memory: it is read only where the kernel has accepted it. */
+/* The message is the program's memory: it is read only if the kernel has accepted it. */
 static ssize_t judge_message(const char *name, ssize_t result, int fd, const struct msghdr *message)
 {
     return connection_began(result, error_of(result))

@@ -15,7 +15,7 @@ extern __typeof__(dlsym) dlsym __attribute__((weak));
 /* As an integer: ISO C has no conversion from an object to a function pointer. */
 static uintptr_t find(const char *symbol)
 {
-    if (dlsym == NULL) /* nor is there an errno, where there is no libc */
+    if (dlsym == NULL) /* nor is there an errno, if there is no libc */
         return 0;
     int error = errno;
     uintptr_t found = (uintptr_t)dlsym(RTLD_NEXT, symbol);

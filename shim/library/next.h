@@ -23,7 +23,7 @@ struct mmsghdr; /* the headers define it for _GNU_SOURCE alone */
     X(int, sendmmsg, (int fd, struct mmsghdr *messages, unsigned int count, int flags),            \
       (fd, messages, count, flags))
 
-/* To be called as next.connect(...). Never NULL: where the loader knows no next definition, or the
+/* To be called as next.connect(...). Never NULL: if the loader knows no next definition, or the
  * process has no dlsym, it is one that makes the system call itself and sets errno as that does.
  * Before next_resolve() has run it is one that runs it first. Written by that alone. */
 #define NEXT_MEMBER(type, name, parameters, arguments) type(*_Atomic name) parameters;

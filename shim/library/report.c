@@ -206,7 +206,7 @@ static long write_to_socket(int fd, const struct line *line)
     return SYSTEM_CALL(SYS_sendmsg, fd, &message, MSG_DONTWAIT | MSG_NOSIGNAL);
 }
 
-/* A write raises SIGPIPE where nobody reads, and SIGXFSZ where the file is at its size limit;
+/* A write raises SIGPIPE if nobody reads, and SIGXFSZ if the file is at its size limit;
  * SIGTTOU stops a background process that writes to its terminal (stty tostop). All three are sent
  * to this thread or not at all while it blocks them, so blocking them, taking back the one
  * that the write has raised, and unblocking them leaves the program's signals as they were. */

@@ -27,7 +27,7 @@ struct event {
  * `at_load`, and nowhere otherwise.
  *
  * Each line is one write, so that those of several processes never mix. It never blocks, raises no
- * signal in the program, and gives up silently where the line cannot be written. Leaves errno
+ * signal in the program, and gives up silently if the line cannot be written. Leaves errno
  * alone. Async-signal-safe. */
 void report(const struct event *event, int standard_error, const struct file_identity *at_load);
 

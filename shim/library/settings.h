@@ -17,7 +17,7 @@ enum log { LOG_NOWHERE, LOG_STDERR, LOG_FILE };
 /* The file that a descriptor is open for. */
 struct file_identity {
     uint64_t device, inode;
-    uint32_t mode;       /* stat(2), st_mode; 0 where fd is closed */
+    uint32_t mode;       /* stat(2), st_mode; 0 if fd is closed */
     uint32_t generation; /* of the inode, whose number a later file can have (ioctl_iflags(2)) */
 };
 
@@ -32,7 +32,7 @@ struct settings {
 /* Written by settings_read() alone, before the program's own code runs. */
 extern struct settings settings;
 
-/* Takes over the values of NOSELFCONN_MODE and NOSELFCONN_LOG, NULL where they are unset. A value
+/* Takes over the values of NOSELFCONN_MODE and NOSELFCONN_LOG, NULL if they are unset. A value
  * that is misspelt or too long leaves the default. Makes no system call unless a log is asked for.
  * Leaves errno alone. */
 void settings_read(const char *mode, const char *log);

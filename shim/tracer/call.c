@@ -74,7 +74,7 @@ void thread_ends(pid_t id)
     free(thread);
 }
 
-/* Where the thread is known, it has exec'd already. */
+/* If the thread is known, it has exec'd already. */
 void thread_starts(pid_t id, pid_t creator)
 {
     if (settings.log == LOG_STDERR && *find(id) == NULL)
@@ -237,7 +237,7 @@ static void report_event(struct thread *thread, const struct verdict *verdict)
     close(standard_error);
 }
 
-/* Returns the error that the call has to fail with, or 0 where its result is right as it is. */
+/* Returns the error that the call has to fail with, or 0 if its result is right as it is. */
 static int settle(struct thread *thread, const struct ptrace_syscall_info *info)
 {
     enum { ERESTARTSYS = 512 }; /* to 516: EINTR, or restarted after a signal (linux/errno.h) */

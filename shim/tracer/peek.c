@@ -25,7 +25,7 @@ bool peek_memory(pid_t thread, uint64_t address, void *buffer, size_t size)
     return length == (ssize_t)size;
 }
 
-/* The beginning of /proc/PID/NAME; empty where it cannot be read. */
+/* The beginning of /proc/PID/NAME; empty if it cannot be read. */
 static void read_proc(pid_t process, const char *name, char *text, size_t size)
 {
     char path[64];

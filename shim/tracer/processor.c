@@ -194,7 +194,7 @@ static uint64_t as_result(uint64_t *words, int error)
     return 0 - (uint64_t)error;
 }
 
-/* The result of a call; where `error` is 0 its number, NONE. */
+/* The result of a call; if `error` is 0 its number, NONE. */
 static void write_register(pid_t thread, uint32_t architecture, int error)
 {
     const struct interface *interface = find_interface(architecture);

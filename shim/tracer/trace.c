@@ -21,7 +21,7 @@ static pid_t fork_unseen(void)
     return (pid_t)syscall(SYS_clone, 0L, 0L);
 }
 
-/* A child of the command would keep it waiting, where it waits for all children by __WALL, and be
+/* A child of the command would keep it waiting, if it waits for all children by __WALL, and be
  * listed as its child. So the tracer is an orphan of another process; but where orphans become
  * children of this very process, and wait(2) would see them, it stays a child. */
 static bool adopts_orphans(void)
@@ -97,7 +97,7 @@ const char *trace_begin(const char *mode, const char *log, char *why, size_t siz
         return explain(why, size, "clone", error);
     close(channel[1]); /* so that its end is seen; the other end lasts until exec */
     if (read(channel[0], &tracer, sizeof tracer) == sizeof tracer) {
-        prctl(PR_SET_PTRACER, (unsigned long)tracer); /* fails where there is no Yama */
+        prctl(PR_SET_PTRACER, (unsigned long)tracer); /* fails without Yama */
         send(channel[0], "", 1, MSG_NOSIGNAL);
         recv(channel[0], &report, sizeof report, 0);
         prctl(PR_SET_PTRACER, 0L);
@@ -107,7 +107,7 @@ const char *trace_begin(const char *mode, const char *log, char *why, size_t siz
         kill(tracer, SIGKILL); /* one that could not attach ends by itself */
     }
     if (report.step != NULL) {
-        waitpid(tracer, NULL, __WALL); /* where it is a child */
+        waitpid(tracer, NULL, __WALL); /* if it is a child */
         return explain(why, size, report.step, report.error);
     }
     /* Before anything is at stake: this call has to stop, and end as the tracer says. */

@@ -13,7 +13,7 @@
  * calls that it would have looked at fail with ENOSYS.
  *
  * Returns NULL. If that is impossible, returns the remedy, with the reason in `why` of `size`
- * bytes: no call of this process is looked at then. Ends the process where its calls already stop
+ * bytes: no call of this process is looked at then. Ends the process if its calls already stop
  * for the tracer, but their results cannot be changed. */
 const char *trace_begin(const char *mode, const char *log, char *why, size_t size);
 

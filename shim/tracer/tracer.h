@@ -28,8 +28,8 @@ struct report_of_start {
 };
 
 /* Becomes the tracer of `process`: sends its own number over `channel`, waits for a byte, attaches,
- * and sends a struct report_of_start. Ends with the last thread that it traces: at once where it
- * could not attach, or where the process is gone. `any_fd` is a descriptor of the process. */
+ * and sends a struct report_of_start. Ends with the last thread that it traces: at once if it
+ * could not attach, or if the process is gone. `any_fd` is a descriptor of the process. */
 __attribute__((noreturn)) void tracer_run(pid_t process, int channel, int any_fd);
 
 /* call.c. The ret_data of the filter's stops. Another filter of the command may stop calls, too. */
@@ -40,8 +40,8 @@ extern uint16_t call_cookie;
  */
 extern bool call_may_be_supervised;
 
-/* The thread is stopped in a system call: by the filter, before it, or where it returns. Returns
- * whether it has to stop where it returns. */
+/* The thread is stopped in a system call: by the filter, before it, or as it returns. Returns
+ * whether it has to stop as it returns. */
 bool call_stops(pid_t thread);
 
 /* Changes of the table of threads. The first one also for those that are gone. */
@@ -52,15 +52,15 @@ void thread_execs(pid_t thread, pid_t former);
 /* peek.c. Returns false, with errno, unless all of the `size` bytes can be read. */
 bool peek_memory(pid_t thread, uint64_t address, void *buffer, size_t size);
 
-/* Returns a duplicate of descriptor `fd` of the thread, or -1 with errno, which is EBADF only where
+/* Returns a duplicate of descriptor `fd` of the thread, or -1 with errno, which is EBADF only if
  * the thread has no such descriptor. Keeps a pidfd until peek_forget(). */
 int peek_descriptor(pid_t thread, int fd);
 void peek_forget(pid_t thread);
 
-/* A number from a line of /proc/PID/status: `name` ends with a colon. 0 where it cannot be read. */
+/* A number from a line of /proc/PID/status: `name` ends with a colon. 0 if it cannot be read. */
 long peek_status(pid_t process, const char *name);
 
-/* The name of a process as PR_GET_NAME tells it; empty where it cannot be read. */
+/* The name of a process as PR_GET_NAME tells it; empty if it cannot be read. */
 void peek_command(pid_t process, char command[16]);
 
 /* processor.c */
@@ -84,13 +84,13 @@ extern const struct signature {
     uint32_t in_socketcall;
 } signatures[TRACED_CALLS];
 
-/* False where the registers of the processor that this was built for are not known. */
+/* False if the registers of the processor that this was built for are not known. */
 bool processor_is_known(void);
 
 /* Which of these calls a number is. `architecture` is AUDIT_ARCH_... */
 enum traced_call processor_call(uint32_t architecture, uint64_t number);
 
-/* Makes the calls of this process, and of all that it starts, stop for a tracer where they may
+/* Makes the calls of this process, and of all that it starts, stop for a tracer if they may
  * connect a TCP socket (connect, and with MSG_FASTOPEN the sends) or let another process decide
  * about that (seccomp with SECCOMP_FILTER_FLAG_NEW_LISTENER). Their ret_data is `cookie`. Without a
  * tracer they fail with ENOSYS. io_uring, whose work no tracer sees, fails with EPERM,
@@ -105,7 +105,7 @@ int processor_filter_calls(uint16_t cookie);
  * it returns. `architecture` is AUDIT_ARCH_... */
 void processor_skip_call(pid_t thread, uint32_t architecture);
 
-/* Of a thread that is stopped where a call returns: the call fails with `error`. */
+/* Of a thread that is stopped as a call returns: the call fails with `error`. */
 void processor_fail_call(pid_t thread, uint32_t architecture, int error);
 
 #endif
