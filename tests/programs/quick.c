@@ -13,39 +13,32 @@
 
 #include <fcntl.h>
 #include <getopt.h>
-#include <signal.h>
 #include <sys/prctl.h>
 
 static const char line[] = "welcome\n";
 static struct sockaddr_storage source, destination, server_address;
 static socklen_t length;
-static bool nonblocking, direct;
-static int protocol = IPPROTO_TCP;
-
-static void say(int fd)
-{
-    (void)!send(fd, line, sizeof line - 1, MSG_NOSIGNAL);
-}
+static int nonblocking, direct, protocol = IPPROTO_TCP;
 
 static void behave(int fd, const char *behaviour)
 {
+    const bool line_only = strcmp(behaviour, "line") == 0, closes = strcmp(behaviour, "close") == 0;
     char byte;
 
     if (strcmp(behaviour, "reset") == 0) {
         close_at_once(fd);
         return;
     }
-    if (strcmp(behaviour, "half-close") == 0) {
-        say(fd);
+    if (strcmp(behaviour, "delay") == 0)
+        poll(NULL, 0, 2);
+    if (strcmp(behaviour, "pause") == 0)
+        poll(NULL, 0, 600);
+    if (!closes)
+        (void)!send(fd, line, sizeof line - 1, MSG_NOSIGNAL);
+    if (strcmp(behaviour, "half-close") == 0)
         shutdown(fd, SHUT_WR);
+    if (!closes && !line_only)
         (void)!recv(fd, &byte, 1, 0);
-    } else if (strcmp(behaviour, "line") == 0) {
-        say(fd);
-    } else if (strcmp(behaviour, "delay") == 0 || strcmp(behaviour, "pause") == 0) {
-        poll(NULL, 0, strcmp(behaviour, "delay") == 0 ? 2 : 600);
-        say(fd);
-        (void)!recv(fd, &byte, 1, 0);
-    }
     close(fd);
 }
 
@@ -70,22 +63,6 @@ static int new_socket(void)
     return fd;
 }
 
-/* Returns 0, or the error of the connection. */
-static int connect_once(int fd)
-{
-    struct pollfd poll_fd = {.fd = fd, .events = POLLOUT};
-    int error;
-    socklen_t size = sizeof error;
-
-    if (connect(fd, (struct sockaddr *)&destination, length) == 0)
-        return 0;
-    if (errno != EINPROGRESS)
-        return errno;
-    must(poll(&poll_fd, 1, 5000), "poll");
-    must(getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &size), "SO_ERROR");
-    return error;
-}
-
 /* MPTCP can wake the program before there is anything to read. */
 static bool hears_the_line(int fd)
 {
@@ -105,16 +82,15 @@ static bool hears_the_line(int fd)
 
 int main(int argc, char **argv)
 {
-    static const struct option options[] = {{"direct", no_argument, NULL, 'd'},
-                                            {"nonblock", no_argument, NULL, 'n'},
+    static const struct option options[] = {{"direct", no_argument, &direct, 1},
+                                            {"nonblock", no_argument, &nonblocking, 1},
                                             {"protocol", required_argument, NULL, 'P'},
                                             {0}};
     int option, listener, refused = 0, heard = 0;
 
     while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
         switch (option) {
-        case 'd': direct = true; break;
-        case 'n': nonblocking = true; break;
+        case 0: break;
         case 'P': protocol = protocol_number(optarg); break;
         default: return 2;
         }
@@ -143,7 +119,8 @@ int main(int argc, char **argv)
         must(bind(fd, (struct sockaddr *)&source, length), "bind");
         if (nonblocking)
             must(fcntl(fd, F_SETFL, O_NONBLOCK), "O_NONBLOCK");
-        refused += connect_once(fd) == ECONNREFUSED;
+        int error = connect(fd, (struct sockaddr *)&destination, length) == 0 ? 0 : errno;
+        refused += (error == EINPROGRESS ? settled_error(fd) : error) == ECONNREFUSED;
         heard += hears_the_line(fd);
         close_at_once(fd);
     }
