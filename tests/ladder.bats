@@ -29,35 +29,23 @@ each_is_refused() { # ARGUMENTS-OF-CONNECT...
     done
 }
 
-@test "a self-connection is refused with an IPv6 address of the shortest and the longest length" {
-    each_is_refused '--length 24 ::1' '--length 128 ::1' '--length 128 --nonblock --wait ::1'
-}
-
-@test "a self-connection on another address of the host is refused, also to a wildcard" {
+@test "a self-connection is refused for each address of the host, address length and kind of bound socket" {
     prepare() {
         own_address 192.0.2.1
         own_address 2001:db8::1
-    }
-    each_is_refused '--bind 127.1.2.3 --late-port 127.1.2.3' 192.0.2.1 2001:db8::1 \
-        '--bind 192.0.2.1 --bind-port 50000 0.0.0.0' '--bind ::ffff:127.0.0.1 --bind-port 50000 ::'
-}
-
-@test "a self-connection on a link-local address is refused" {
-    prepare() {
         on here ip link add cable0 type veth peer name cable1
         on here ip link set cable0 up
         on here ip link set cable1 up
         on here ip address add fe80::1/64 dev cable0 nodad
     }
-    each_is_refused fe80::1%cable0
-}
-
-@test "a self-connection by a socket bound to a wildcard, or with IP_BIND_ADDRESS_NO_PORT, is refused" {
-    each_is_refused '--bind 0.0.0.0 --bind-port 50000 127.0.0.1' '--bind 127.0.0.1 --late-port 127.0.0.1'
+    each_is_refused '--bind 127.1.2.3 --late-port 127.1.2.3' 192.0.2.1 2001:db8::1 fe80::1%cable0 \
+        '--length 24 ::1' '--length 128 ::1' '--length 128 --nonblock --wait ::1' \
+        '--bind 192.0.2.1 --bind-port 50000 0.0.0.0' '--bind ::ffff:127.0.0.1 --bind-port 50000 ::' \
+        '--bind 0.0.0.0 --bind-port 50000 127.0.0.1' '--bind 127.0.0.1 --late-port 127.0.0.1'
 }
 
 @test "a self-connection beside a live listener, bound with SO_REUSEADDR, is refused" {
-    each_is_refused '--reuse-address --bind 127.0.0.1 --bind-port 50000 --listen-beside 127.0.0.1'
+    each_is_refused '--bind 127.0.0.1 --bind-port 50000 --listen-beside 127.0.0.1'
 }
 
 @test "a pending self-connection is refused after a signal, SO_SNDTIMEO or without blocking" {

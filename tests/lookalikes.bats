@@ -104,10 +104,27 @@ for protocol in 6, 262:
     assert_line 'heard: answer-hello'
 }
 
+# By TCP no line is lost. The MPTCP server announces another address, and can deliver the line late.
 # bats test_tags=long
-@test "servers behind a redirect that close, reset, greet, half-close or wait are reached" {
+@test "200 connections each to servers behind a redirect that close, reset, greet, half-close or wait are made" {
+    local client behaviour address heard port=50000
     redirect 50000-59999 49000
-    quick_servers
+    on here ip mptcp endpoint add 127.0.0.2 dev lo signal
+    for client in '' --nonblock '--protocol mptcp' '--protocol mptcp --nonblock'; do
+        for behaviour in close line reset half-close delay; do
+            case $behaviour in close | reset) heard=0 ;; *) heard=200 ;; esac
+            for address in 127.0.0.1 ::1; do
+                # shellcheck disable=SC2086 # several words
+                run -0 protected timeout 60 quick $client $behaviour $address $port 200
+                port=$((port + 200))
+                assert_output --regexp '^connects 200 refused 0 heard [0-9]+$'
+                case $client in
+                *mptcp*) [ "${output##* }" -ge $((heard * 9 / 10)) ] ;;
+                *) assert_equal "${output##* }" "$heard" ;;
+                esac
+            done
+        done
+    done
 }
 
 # connect() returns 300 ms after the server's action.

@@ -49,28 +49,19 @@ load helpers
     assert_line 'peer: 127.0.0.1:50000'
 }
 
+# __connect() is glibc's alias.
 @test "the same file protects a glibc and a musl program, by each call, and reads their environment" {
     local program call
     run -0 readelf --program-headers "$root/build/tests/connect-musl"
     assert_output --partial ld-musl
-    for program in connect connect-musl; do
-        for call in connect sendto sendmsg sendmmsg; do
-            new_host
-            set_source_ports 50000
-            run protected "$program" --by $call 127.0.0.1 50000
-            assert_refused
-            NOSELFCONN_MODE=off run protected "$program" --by $call 127.0.0.1 50000
-            assert_connected_to_itself
-        done
-    done
-}
-
-@test "glibc's alias __connect() is guarded" {
-    set_source_ports 50000
-    run protected connect --by __connect 127.0.0.1 50000
-    assert_refused
-    run unprotected connect --by __connect 127.0.0.1 50000
-    assert_connected_to_itself
+    while read -r program call; do
+        new_host
+        set_source_ports 50000
+        run protected "$program" --by "$call" 127.0.0.1 50000
+        assert_refused
+        NOSELFCONN_MODE=off run protected "$program" --by "$call" 127.0.0.1 50000
+        assert_connected_to_itself
+    done < <(printf '%s\n' {connect,connect-musl}' '{connect,sendto,sendmsg,sendmmsg} 'connect __connect')
 }
 
 # Two copies: from a checkout and an installation, say.
@@ -96,20 +87,6 @@ load helpers
         run -0 on here env LD_PRELOAD="$library:$(preload next)" "$program" 127.0.0.1 50000
         assert_line 'the next definition was called'
     done
-}
-
-@test "without a next definition the library makes the system call itself" {
-    set_source_ports 50000
-    run --separate-stderr on here env LD_PRELOAD="$library:$(preload no-dlsym)" connect 127.0.0.1 50000
-    assert_refused
-    server 50100
-    run --separate-stderr on here env LD_PRELOAD="$library:$(preload no-dlsym)" \
-        connect --say hello 127.0.0.1 50100
-    assert_line --index 0 'connect: 0'
-    assert_line 'heard: answer-hello'
-    # The control: dlsym() is the only way to find connect().
-    run on here env LD_PRELOAD="$library:$(preload no-dlsym):$(preload next)" connect 127.0.0.1 50100
-    refute_line 'the next definition was called'
 }
 
 # dlsym may allocate and set errno, and the first connect() may be a signal handler's.
@@ -164,24 +141,32 @@ EOF
     assert_equal "$(grep -c ECONNREFUSED <<<"$output")" 20
 }
 
-# dlsym was in libdl before glibc 2.34; secure_getenv is missing before 2.17.
-@test "without dlsym the library makes the system calls itself" {
-    local call bare=$root/build/bare/libnoselfconn.so
+# dlsym was in libdl before glibc 2.34; secure_getenv is missing before 2.17. The first preload has a dlsym() that
+# finds nothing.
+@test "without dlsym or a next definition the library makes the system calls itself" {
+    local call preload bare=$root/build/bare/libnoselfconn.so
     run -0 nm --dynamic --undefined-only "$bare"
     assert_output --partial 'w no_dlsym'
     assert_output --partial 'w no_secure_getenv'
     refute_output --regexp ' (dlsym|secure_getenv)'
 
-    set_source_ports 50000
-    for call in connect sendto sendmsg sendmmsg; do
-        run on here env LD_PRELOAD="$bare" NOSELFCONN_MODE=off connect --by $call 127.0.0.1 50000
-        assert_refused
+    for preload in "$library:$(preload no-dlsym):$(preload next)" "$bare"; do
+        set_source_ports 50000
+        for call in connect sendto sendmsg sendmmsg; do
+            run --separate-stderr on here env LD_PRELOAD="$preload" connect --by $call 127.0.0.1 50000
+            assert_refused
+            refute_regex "$stderr" 'the next definition was called'
+        done
+        new_host
+        set_source_ports 50002
+        server 50100
+        run -0 --separate-stderr on here env LD_PRELOAD="$preload" connect --say hello 127.0.0.1 50100
+        assert_line 'heard: answer-hello'
+        run -0 on here env LD_PRELOAD="$preload" untouched sends
     done
-    set_source_ports 50002
-    server 50100
-    run -0 on here env LD_PRELOAD="$bare" connect --say hello 127.0.0.1 50100
-    assert_line 'heard: answer-hello'
-    run -0 on here env LD_PRELOAD="$bare" untouched sends
+    set_source_ports 50000
+    run on here env LD_PRELOAD="$bare" NOSELFCONN_MODE=off connect 127.0.0.1 50000
+    assert_refused
 }
 
 @test "calls from a constructor that runs before the library's are guarded" {

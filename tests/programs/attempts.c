@@ -9,15 +9,10 @@
  * connect() returned; --until-hit stops at the first self-connection.
  *
  * connect() takes source ports of the parity of the ephemeral range's lower bound first. --bind
- * calls bind() to port 0 before each connect(), which prefers the other parity.
- * --local-range LOW-HIGH narrows the range for each socket (IP_LOCAL_PORT_RANGE). */
+ * calls bind() to port 0 before each connect(), which prefers the other parity. */
 #include "common.h"
 
 #include <getopt.h>
-
-#ifndef IP_LOCAL_PORT_RANGE
-#define IP_LOCAL_PORT_RANGE 51 /* Linux 6.3 */
-#endif
 
 static int bind_first, nonblocking, until_hit, without_peer;
 
@@ -41,23 +36,14 @@ int main(int argc, char **argv)
     static const struct option options[] = {{"bind", no_argument, &bind_first, 1},
                                             {"nonblock", no_argument, &nonblocking, 1},
                                             {"until-hit", no_argument, &until_hit, 1},
-                                            {"local-range", required_argument, NULL, 'l'},
                                             {0}};
     const struct sockaddr_in any_port = loopback(0);
-    unsigned int low = 0, high = 0, range;
     int option, attempts, done = 0, refused = 0, hits = 0, other = 0;
     struct sockaddr_in server;
 
-    while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
-        switch (option) {
-        case 0: break;
-        case 'l':
-            if (sscanf(optarg, "%u-%u", &low, &high) != 2)
-                return 2;
-            break;
-        default: return 2;
-        }
-    }
+    while ((option = getopt_long(argc, argv, "", options, NULL)) != -1)
+        if (option != 0)
+            return 2;
     if (argc - optind != 2) {
         fprintf(stderr, "usage: attempts [OPTION]... PORT ATTEMPTS\n");
         return 2;
@@ -70,20 +56,13 @@ int main(int argc, char **argv)
             must(socket(AF_INET, SOCK_STREAM | (nonblocking ? SOCK_NONBLOCK : 0), 0), "socket");
         int error;
 
-        range = high << 16 | low;
-        if (range != 0)
-            must(setsockopt(fd, IPPROTO_IP, IP_LOCAL_PORT_RANGE, &range, sizeof range),
-                 "IP_LOCAL_PORT_RANGE");
         if (bind_first)
             must(bind(fd, (const struct sockaddr *)&any_port, sizeof any_port), "bind");
         error = connect_and_wait(fd, &server);
         hits += error == 0;
         refused += error == ECONNREFUSED;
         other += error != 0 && error != ECONNREFUSED;
-        if (error == 0)
-            close_at_once(fd);
-        else
-            close(fd);
+        close_at_once(fd);
     }
     if (nonblocking)
         printf("without a peer %d\n", without_peer);

@@ -28,8 +28,7 @@ int __connect(int fd, const struct sockaddr *destination, socklen_t length) __at
 
 static const char *bind_address, *bind_port = "0", *call = "connect";
 static char text_to_send[256];
-static int late_port, reuse_address, listen_beside, nonblocking, fast_open, call_again,
-    wait_for_end;
+static int late_port, listen_beside, nonblocking, fast_open, call_again, wait_for_end;
 static int inherited_fd = -1, protocol = IPPROTO_TCP, send_timeout_ms, interrupt_ms;
 static struct sockaddr_storage destination;
 static socklen_t length;
@@ -37,9 +36,8 @@ static socklen_t length;
 static void parse_options(int argc, char **argv)
 {
     static const struct option options[] = {
-        {"late-port", no_argument, &late_port, 1}, /* IP_BIND_ADDRESS_NO_PORT */
-        {"reuse-address", no_argument, &reuse_address, 1},
-        {"listen-beside", no_argument, &listen_beside, 1}, /* on the same port, after the bind */
+        {"late-port", no_argument, &late_port, 1},         /* IP_BIND_ADDRESS_NO_PORT */
+        {"listen-beside", no_argument, &listen_beside, 1}, /* by SO_REUSEADDR, after the bind */
         {"nonblock", no_argument, &nonblocking, 1},
         {"fast-open", no_argument, &fast_open, 1}, /* TCP_FASTOPEN_CONNECT */
         {"again", no_argument, &call_again, 1},
@@ -109,7 +107,7 @@ static int open_socket(void)
     const struct timeval timeout = {.tv_sec = send_timeout_ms / 1000,
                                     .tv_usec = send_timeout_ms % 1000 * 1000L};
 
-    if (reuse_address)
+    if (listen_beside)
         enable(fd, SOL_SOCKET, SO_REUSEADDR);
     if (late_port)
         enable(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT);

@@ -16,7 +16,6 @@
 #include <linux/sockios.h>
 #include <sys/epoll.h>
 #include <sys/ioctl.h>
-#include <sys/select.h>
 #include <sys/time.h>
 
 static struct sockaddr_storage destination;
@@ -115,42 +114,32 @@ static int listen_without_reuse(int port)
     return -1;
 }
 
-static int watch(int fd, uint32_t edge)
+static int watch(int fd)
 {
-    struct epoll_event event = {.events = EPOLLIN | EPOLLOUT | EPOLLRDHUP | edge};
+    struct epoll_event event = {.events = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET};
     int epoll = must(epoll_create1(0), "epoll_create1");
 
     must(epoll_ctl(epoll, EPOLL_CTL_ADD, fd, &event), "epoll_ctl");
     return epoll;
 }
 
-/* Prints every event, but only two of a level-triggered epoll, whose events repeat. */
 static void print_epoll(const char *which, int epoll)
 {
     struct epoll_event event;
 
     printf("epoll, %s:", which);
-    for (int i = 0; i < 2 && must(epoll_wait(epoll, &event, 1, 0), "epoll_wait") == 1; i++)
+    while (must(epoll_wait(epoll, &event, 1, 0), "epoll_wait") == 1)
         printf(" 0x%x", event.events);
     printf("\n");
 }
 
+/* Also the answer of select() and of a level-triggered epoll (vfs_poll). */
 static void print_poll(const char *when, int fd)
 {
     struct pollfd poll_fd = {.fd = fd, .events = POLLIN | POLLOUT | POLLPRI | POLLRDHUP};
-    const struct timeval at_once = {0};
-    struct timeval timeout = at_once;
-    fd_set sets[3];
 
     must(poll(&poll_fd, 1, 0), "poll");
     printf("poll, %s: 0x%x\n", when, (unsigned)poll_fd.revents);
-    for (int i = 0; i < 3; i++) {
-        FD_ZERO(&sets[i]);
-        FD_SET(fd, &sets[i]);
-    }
-    must(select(fd + 1, &sets[0], &sets[1], &sets[2], &timeout), "select");
-    printf("select, %s: readable %d, writable %d, exceptional %d\n", when,
-           FD_ISSET(fd, &sets[0]) != 0, FD_ISSET(fd, &sets[1]) != 0, FD_ISSET(fd, &sets[2]) != 0);
 }
 
 static void print_local(int fd)
@@ -304,7 +293,7 @@ static void parse_arguments(int argc, char **argv)
 int main(int argc, char **argv)
 {
     char early[] = "early";
-    int fd, other_fd, listener, level, edge, status_flags;
+    int fd, other_fd, listener, epoll, status_flags;
 
     parse_arguments(argc, argv);
     listener = must(listen_without_reuse(live_port), "listen");
@@ -318,25 +307,21 @@ int main(int argc, char **argv)
     other_fd = must(dup(fd), "dup");
     status_flags = must(fcntl(fd, F_GETFL), "F_GETFL") | (nonblocking ? O_NONBLOCK : 0);
     must(fcntl(fd, F_SETFL, status_flags), "F_SETFL");
-    level = watch(fd, 0);
-    edge = watch(fd, EPOLLET);
-    print_epoll("level, unconnected", level);
-    print_epoll("edge, unconnected", edge);
+    epoll = watch(fd);
+    print_epoll("unconnected", epoll);
     print_poll("unconnected", fd);
 
     print_result("result", (int)open_by(call, fd, &destination, address_length, early));
     if (nonblocking) /* on a busy machine ksoftirqd delivers the answer later */
         must(poll(&(struct pollfd){.fd = fd, .events = POLLOUT}, 1, 1000), "poll");
-    print_epoll("edge, registered before", edge);
-    print_epoll("level, registered before", level);
-    print_epoll("edge, registered after", watch(fd, EPOLLET));
-    print_epoll("level, registered after", watch(fd, 0));
+    print_epoll("registered before", epoll);
+    print_epoll("registered after", watch(fd));
     print_poll("before SO_ERROR", fd);
     if (again)
         connect_again(fd);
     print_so_error("first", fd);
     print_so_error("second", fd);
-    print_epoll("edge, after SO_ERROR", edge);
+    print_epoll("after SO_ERROR", epoll);
     print_poll("after SO_ERROR", fd);
     printf("state: %s\n", tcp_state_text(fd));
     print_local(fd);

@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* Connects COUNT times, from PORT to PORT of ADDRESS and on to the next ports, so that no late
  * segment or NAT entry meets another connection. The ports have to be redirected to this program's
- * server on port 49000, which acts before a request; with --direct the client connects to it
- * directly:
+ * server on port 49000, which acts before a request:
  *
- *     quick [--direct] [--nonblock] [--protocol mptcp] BEHAVIOUR ADDRESS PORT COUNT
+ *     quick [--nonblock] [--protocol mptcp] BEHAVIOUR ADDRESS PORT COUNT
  *     -> connects N refused N heard N
  *
  * BEHAVIOUR: close (at once), line (sent, then closed), reset, half-close (a line follows), delay
@@ -16,9 +15,9 @@
 #include <sys/prctl.h>
 
 static const char line[] = "welcome\n";
-static struct sockaddr_storage source, destination, server_address;
+static struct sockaddr_storage destination, server_address;
 static socklen_t length;
-static int nonblocking, direct, protocol = IPPROTO_TCP;
+static int nonblocking, protocol = IPPROTO_TCP;
 
 static void behave(int fd, const char *behaviour)
 {
@@ -82,8 +81,7 @@ static bool hears_the_line(int fd)
 
 int main(int argc, char **argv)
 {
-    static const struct option options[] = {{"direct", no_argument, &direct, 1},
-                                            {"nonblock", no_argument, &nonblocking, 1},
+    static const struct option options[] = {{"nonblock", no_argument, &nonblocking, 1},
                                             {"protocol", required_argument, NULL, 'P'},
                                             {0}};
     int option, listener, refused = 0, heard = 0;
@@ -101,9 +99,6 @@ int main(int argc, char **argv)
     }
     length = parse_address(argv[optind + 1], argv[optind + 2], &destination);
     parse_address(argv[optind + 1], "49000", &server_address);
-    source = destination;
-    if (direct)
-        destination = server_address;
     listener = new_socket();
     must(bind(listener, (struct sockaddr *)&server_address, length), "bind the server");
     must(listen(listener, 16), "listen");
@@ -113,10 +108,8 @@ int main(int argc, char **argv)
     int first_port = atoi(argv[optind + 2]), count = atoi(argv[optind + 3]);
     for (int i = 0; i < count; i++) {
         int fd = new_socket();
-        *port_of(&source) = htons((in_port_t)(first_port + i));
-        if (!direct)
-            *port_of(&destination) = *port_of(&source);
-        must(bind(fd, (struct sockaddr *)&source, length), "bind");
+        *port_of(&destination) = htons((in_port_t)(first_port + i));
+        must(bind(fd, (struct sockaddr *)&destination, length), "bind");
         if (nonblocking)
             must(fcntl(fd, F_SETFL, O_NONBLOCK), "O_NONBLOCK");
         int error = connect(fd, (struct sockaddr *)&destination, length) == 0 ? 0 : errno;
