@@ -97,7 +97,7 @@ dlsym: sendto
 dlsym: sendmsg
 dlsym: sendmmsg
 errno at the start of main(): 0
-connect: 0 0'
+server: 0 0'
 }
 
 @test "the library reads no byte behind the address, even if connect() returns 0" {

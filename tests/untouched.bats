@@ -68,7 +68,7 @@ EOF
     for line in 'bad descriptor: -1 EBADF' 'not a socket: -1 ENOTSOCK' 'wild address: -1 EFAULT' \
         'one byte too few: -1 EINVAL' 'IPv6 address, IPv4 socket: -1 EAFNOSUPPORT' 'sendto, wild address: -1 EFAULT' \
         'sendmsg, null: -1 EFAULT' 'sendmmsg, wild: -1 EFAULT' 'again: -1 EISCONN' \
-        'disconnect: 0 0' 'unix: 0 0' 'netlink: 0 0' 'sendmsg, no length: 1 0' 'sendmmsg, no length: 2 0' 'no messages: 0 0'; do
+        'disconnect: 0 0' 'connect: 0 0' 'netlink: 0 0' 'sendmsg, no length: 1 0' 'sendmmsg, no length: 2 0' 'no messages: 0 0'; do
         assert_line "$line"
     done
 }

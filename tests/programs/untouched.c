@@ -112,7 +112,7 @@ static void connected(void)
 
     must(listen(listener, 8), "listen");
     must(getsockname(listener, (struct sockaddr *)&server, &length), "getsockname");
-    report_connect("connect", fd, &server, length);
+    report_connect("server", fd, &server, length);
     report_connect("again", fd, &server, length);
     report_connect("disconnect", fd, &unspecified, sizeof unspecified);
     printf("peer: %s\n", endpoint_text(fd, getpeername));
@@ -131,7 +131,7 @@ static void unix_sockets(int type)
     if (type == SOCK_STREAM)
         must(listen(server, 1), "listen");
     report_connect("nobody", client, &nowhere, sizeof nowhere);
-    report_connect("unix", client, &address, length);
+    report_connect("connect", client, &address, length);
     close(server);
 }
 
@@ -171,7 +171,7 @@ static void no_destination(void)
     struct sockaddr_in self;
     int fd = udp_socket(&self);
 
-    report_connect("connect", fd, &self, sizeof self);
+    report_connect("udp", fd, &self, sizeof self);
     report("sendto", open_by("sendto", fd, NULL, sizeof self, text));
     report("sendmsg", open_by("sendmsg", fd, NULL, sizeof self, text));
     report("sendmsg, no length", open_by("sendmsg", fd, wild, 0, text));
