@@ -9,7 +9,7 @@
 /* The source port of a refused attempt, or -1 if the port is in use. */
 static int source_port(int port)
 {
-    struct sockaddr_in address = loopback(port), source;
+    struct sockaddr_in address = loopback(port), source = loopback(0);
     socklen_t length = sizeof source;
     int result = -1, fd = must(socket(AF_INET, SOCK_STREAM, 0), "socket");
 
