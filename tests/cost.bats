@@ -22,67 +22,40 @@ added_system_calls() { # COMMAND...
     diff "$BATS_TEST_TMPDIR/without" "$BATS_TEST_TMPDIR/with" | grep '^[<>]'
 }
 
-adds_nothing() { # COMMAND...
-    run added_system_calls "$@"
-    assert_output ''
-}
-
-adds_one_getsockname() { # COMMAND...
-    run added_system_calls "$@"
-    assert_output '> getsockname'
-}
-
-@test "a successful connect costs one getsockname()" {
+# Each line of standard input is a command. Ports 50100 and, on ::1, 50101 have servers; SYNs to 50000 are lost.
+each_adds() { # SYSTEM-CALLS
+    local -a command
     server 50100
+    server 50101 ::1
+    lose_syns_to 50000
     set_source_ports 51000 51999
-    adds_one_getsockname connect 127.0.0.1 50100
+    while read -r -a command; do
+        run added_system_calls "${command[@]}"
+        assert_equal "${command[*]}: $output" "${command[*]}: $1"
+    done
 }
 
-@test "a successful connect over IPv6 costs one getsockname()" {
-    server 50100 ::1
-    set_source_ports 51000 51999
-    adds_one_getsockname connect ::1 50100
+@test "a connect that succeeds or is pending, and one by UDP, costs one getsockname()" {
+    each_adds '> getsockname' <<'EOF'
+connect 127.0.0.1 50100
+connect ::1 50101
+connect --nonblock 127.0.0.1 50000
+connect --protocol udp 127.0.0.1 50100
+untouched connected
+EOF
 }
 
-@test "a connect that is still pending costs one getsockname()" {
-    lose_syns_to 50100
-    set_source_ports 51000 51999
-    adds_one_getsockname connect --nonblock 127.0.0.1 50100
-}
-
-@test "a UDP connect costs one getsockname()" {
-    set_source_ports 51000 51999
-    adds_one_getsockname connect --protocol udp 127.0.0.1 50100
-}
-
-@test "a refused connect costs no system call" {
-    set_source_ports 51000 51999
-    adds_nothing connect 127.0.0.1 50100
-}
-
-@test "a connect that fails with another error costs no system call" {
-    adds_nothing connect 198.51.100.1 50100 # ENETUNREACH
-    adds_nothing untouched short-length
-    adds_nothing untouched wrong-family
-    adds_nothing untouched null-address
-}
-
-@test "an AF_UNIX connect costs no system call" {
-    adds_nothing untouched unix-stream
-    adds_nothing untouched unix-datagram
-}
-
-@test "an AF_NETLINK connect costs no system call" {
-    adds_nothing untouched netlink
-}
-
-@test "a disconnect by AF_UNSPEC costs no system call" {
-    run added_system_calls untouched disconnect
-    assert_output '> getsockname' # for the connect() before it
-}
-
-@test "sends without Fast Open cost no system call" {
-    adds_nothing untouched sends
+@test "a failed connect, one by another family, and a send without Fast Open cost no system call" {
+    each_adds '' <<'EOF'
+connect 127.0.0.1 50102
+connect 198.51.100.1 50100
+untouched failing
+untouched unix-stream
+untouched unix-datagram
+untouched netlink
+untouched sends
+env NOSELFCONN_MODE=off connect 127.0.0.1 50100
+EOF
 }
 
 @test "a send without Fast Open costs at most 30 instructions with gcc and clang" {
@@ -99,13 +72,6 @@ adds_one_getsockname() { # COMMAND...
             [ "$instructions" -gt 0 ] && [ "$instructions" -le 30000 ]
         done
     done
-}
-
-@test "a connect costs no system call with NOSELFCONN_MODE=off" {
-    server 50100
-    set_source_ports 51000 51999
-    export NOSELFCONN_MODE=off
-    adds_nothing connect 127.0.0.1 50100
 }
 
 system_calls_of_true() { # PRELOAD

@@ -4,13 +4,47 @@
 
 load helpers
 
-@test "a self-connection of an inherited, received, dup'ed or another thread's socket is refused" {
-    local origin
-    for origin in exec rights thread dup; do
+# Makes a socket, or begins a connection with it without a guard, then execs `connect`.
+origin='
+import os, socket, sys
+how = sys.argv[1]
+s = socket.socket()
+if how == "dup":
+    s = s.dup()
+if how == "rights":
+    ours, theirs = socket.socketpair()
+    if os.fork() == 0:
+        made = socket.socket()
+        socket.send_fds(theirs, [b"x"], [made.fileno()])
+        os._exit(0)
+    theirs.close()
+    os.wait()
+    s = socket.socket(fileno=socket.recv_fds(ours, 1, 1)[1][0])
+if how == "begun":
+    s.setblocking(False)
+    s.connect_ex(("127.0.0.1", 50000))
+    s.setblocking(True)
+    os.environ["LD_PRELOAD"] = os.environ.get("PRELOAD_AFTER_EXEC", "")
+os.set_inheritable(s.fileno(), True)
+os.execlp("connect", "connect", "--fd", str(s.fileno()), "127.0.0.1", "50000")'
+
+# bats test_tags=tools
+@test "a self-connection of an inherited, received or dup'ed socket is refused" {
+    local how
+    for how in exec rights dup; do
         new_host
         set_source_ports 50000
-        refused_instead_of_connected_to_itself elsewhere $origin 127.0.0.1 50000
+        refused_instead_of_connected_to_itself python3 -c "$origin" $how
     done
+}
+
+# bats test_tags=library,tools
+@test "a second connect() to a connection begun by an unprotected process is refused" {
+    set_source_ports 50000
+    run on here env PRELOAD_AFTER_EXEC="$library" python3 -c "$origin" begun
+    assert_refused
+    run unprotected python3 -c "$origin" begun
+    assert_connected_to_itself
 }
 
 # bats test_tags=library
@@ -43,86 +77,45 @@ thread.join()'
     assert_line 'event 0x4'
 }
 
-@test "a second connect() after a non-blocking one is refused" {
+@test "a second connect() after a non-blocking one or a timeout is refused" {
     set_source_ports 50000
     run -0 protected connect --nonblock --again 127.0.0.1 50000
     assert_line --index 0 'connect: EINPROGRESS'
     assert_line --index 4 'connect: ECONNREFUSED'
     run unprotected connect --nonblock --again 127.0.0.1 50000
     assert_line --index 0 'connect: EINPROGRESS'
-    assert_line 'connect: 0'
-    assert_connected_to_itself
-}
-
-@test "a second connect() after a timeout is refused" {
+    assert_line --index 4 'connect: 0'
+    new_host
     set_source_ports 50000
     lose_syns_to 50000
     run protected connect --send-timeout 50 --again 127.0.0.1 50000
-    assert_refused
-    assert_equal "$(grep -c '^connect: ECONNREFUSED' <<<"$output")" 2
+    assert_line --index 0 'connect: ECONNREFUSED'
+    assert_line --index 4 'connect: ECONNREFUSED'
     run unprotected connect --send-timeout 50 --again 127.0.0.1 50000
     assert_line --index 0 'connect: EINPROGRESS'
     assert_line --index 4 'connect: EALREADY'
 }
 
-# bats test_tags=library
-@test "a second connect() to a connection begun by an unprotected process is refused" {
-    set_source_ports 50000
-    run on here env PRELOAD_AFTER_EXEC="$library" elsewhere begun 127.0.0.1 50000
-    assert_refused
-    run unprotected elsewhere begun 127.0.0.1 50000
-    assert_connected_to_itself
-}
-
-# A call that fails with EALREADY begins no connection.
-@test "EALREADY for a pending connection begun by an unprotected process stays" {
-    set_source_ports 50000
-    lose_syns_to 50000
-    run on here env PRELOAD_AFTER_EXEC="$library" elsewhere pending 127.0.0.1 50000
-    assert_line 'connect: EALREADY'
-    assert_line 'state: SYN_SENT'
-}
-
-# With receive packet steering another processor receives the SYN, after connect() has returned.
-steer_packets() {
-    on here unshare --mount sh -c \
-        'mount -t sysfs sysfs /sys && echo 3 >/sys/class/net/lo/queues/rx-0/rps_cpus'
-}
-
-# All connections have the same endpoints, so a late RST of one can reset the next (ECONNRESET) before the
-# library's check.
-assert_nothing_gets_through() {
-    [[ $output =~ attempts\ 20000\ refused\ ([0-9]+)\ self-connected\ 0\ other\ ([0-9]+) ]] ||
-        fail "some got through: $output"
-    [ $((BASH_REMATCH[1] + BASH_REMATCH[2])) -eq 20000 ]
-    [ "${BASH_REMATCH[2]}" -lt 1000 ]
-}
-
+# With receive packet steering another processor receives the SYN, after connect() has returned. All connections
+# have the same endpoints, so a late RST of one can reset the next (ECONNRESET) before the library's check.
 # bats test_tags=root,long,two-processors
-@test "20,000 non-blocking self-connections are refused under receive packet steering" {
+@test "blocking, non-blocking and Fast Open self-connections are refused under receive packet steering" {
+    local option call
     set_source_ports 50000
-    steer_packets
-    run -0 protected attempts --nonblock 50000 20000
-    assert_nothing_gets_through
-
-    run -0 unprotected attempts --nonblock 50000 20000
-    assert_line 'attempts 20000 refused 0 self-connected 20000 other 0'
+    on here unshare --mount sh -c 'mount -t sysfs sysfs /sys && echo 3 >/sys/class/net/lo/queues/rx-0/rps_cpus'
+    for option in '' --nonblock; do
+        # shellcheck disable=SC2086 # no word where there is no option
+        run -0 protected attempts $option 50000 20000
+        assert_output --regexp 'attempts 20000 refused [0-9]+ self-connected 0 other [0-9]{1,3}$'
+        # shellcheck disable=SC2086
+        run -0 unprotected attempts $option 50000 20000
+        assert_line 'attempts 20000 refused 0 self-connected 20000 other 0'
+    done
     # A check by getpeername() would miss these.
     assert_line --regexp '^without a peer [1-9]'
-}
-
-# bats test_tags=root,long,two-processors
-@test "blocking and Fast Open self-connections are refused under receive packet steering" {
-    local call
-    set_source_ports 50000
-    steer_packets
-    run -0 protected attempts 50000 20000
-    assert_nothing_gets_through
     for call in sendto sendmsg sendmmsg; do
-        run -0 protected fastopen --nonblock $call 127.0.0.1 50000
-        assert_line "$call: -1 EINPROGRESS"
-        assert_line 'heard: ECONNREFUSED'
+        run -0 protected connect --nonblock --wait --by $call 127.0.0.1 50000
+        assert_line --index 0 'connect: EINPROGRESS'
+        assert_line 'settled: ECONNREFUSED'
     done
-    run -0 unprotected attempts 50000 20000
-    assert_output 'attempts 20000 refused 0 self-connected 20000 other 0'
 }

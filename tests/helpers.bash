@@ -30,10 +30,6 @@ setup() {
     new_host
 }
 
-is_for_root() {
-    [[ " ${BATS_TEST_TAGS[*]-} " == *' root '* ]]
-}
-
 teardown() {
     local name
     for name in "${!host_process[@]}"; do
@@ -67,7 +63,7 @@ new_host() { # [NAME]
     local -a others namespaces=(--net) enter=()
 
     if [ -n "${IN_PLACE-}" ]; then
-        if [ "$name" != here ] || [ "$guard" = firewall ] || is_for_root; then
+        if [ "$name" != here ] || [ "$guard" = firewall ] || [[ " ${BATS_TEST_TAGS[*]-} " == *' root '* ]]; then
             needs_a_namespace
         fi
         [ "$guard" != tracer ] || needs_tracing
@@ -222,14 +218,11 @@ own_address() { # ADDRESS [HOST]
     *:*)
         on "${2:-here}" ip address add "$1/128" dev lo nodad
         # The kernel adds its route later (addrconf_add_ifaddr, addrconf_dad_work).
-        eventually has_local_route "$1" "${2:-here}"
+        # shellcheck disable=SC2016 # for the inner shell
+        eventually on "${2:-here}" sh -c '[ -n "$(ip -6 route show table local "$0")" ]' "$1"
         ;;
     *) on "${2:-here}" ip address add "$1/32" dev lo ;;
     esac
-}
-
-has_local_route() { # ADDRESS HOST
-    [ -n "$(on "$2" ip -6 route show table local "$1")" ]
 }
 
 filter() { # HOST NFTABLES-RULE: adds a rule for incoming packets
@@ -278,30 +271,6 @@ server() { # PORT [ADDRESS] [GREETING] [HOST]
     [ -z "${3-}" ] || answer="echo $3; $answer"
     background "server-$1" on "$host" socat "$kind-LISTEN:$1,bind=$address,fork$reuse" "SYSTEM:$answer"
     eventually listens "$1" "$host"
-}
-
-# Servers that act before a request, 200 connections each, with blocking and non-blocking clients, by TCP and
-# MPTCP: none is refused, and by TCP no line is lost. With MPTCP the server announces another address.
-quick_servers() { # [--direct]
-    local behaviour address heard port=50000
-    local -a client
-    on here ip mptcp endpoint add 127.0.0.2 dev lo signal
-    for client in "$*" "$* --nonblock" "$* --protocol mptcp" "$* --protocol mptcp --nonblock"; do
-        for behaviour in close line reset half-close delay; do
-            case $behaviour in close | reset) heard=0 ;; *) heard=200 ;; esac
-            for address in 127.0.0.1 ::1; do
-                # shellcheck disable=SC2086 # several words
-                run -0 protected timeout 60 quick $client $behaviour $address $port 200
-                port=$((port + 200))
-                assert_output --regexp '^connects 200 refused 0 heard [0-9]+$'
-                # MPTCP can deliver the line late.
-                case $client in
-                *mptcp*) [ "${output##* }" -ge $((heard * 9 / 10)) ] ;;
-                *) assert_equal "${output##* }" "$heard" ;;
-                esac
-            done
-        done
-    done
 }
 
 # redis-check-rdb is redis-server under another argv[0]; the server's package would start one on the machine.

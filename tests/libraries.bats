@@ -1,6 +1,6 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: MIT
-# Debian's libraries that connect for a program, called by Python's ctypes.
+# Debian's libraries that connect for a program, called by Python's ctypes. Programs of clients.bats call others.
 
 load helpers
 
@@ -28,17 +28,6 @@ c = l.PQconnectdb(b"host=127.0.0.1 port=50000 sslmode=disable")
 print(l.PQerrorMessage(ctypes.c_void_p(c)).decode())'
 }
 
-@test "libcurl is refused" {
-    set_source_ports 50000
-    is_refused_instead_of_connected_to_itself 'connect to server' '
-l = ctypes.CDLL("libcurl.so.4")
-l.curl_easy_init.restype = ctypes.c_void_p
-l.curl_easy_strerror.restype = ctypes.c_char_p
-h = ctypes.c_void_p(l.curl_easy_init())
-l.curl_easy_setopt(h, 10002, b"http://127.0.0.1:50000/")  # CURLOPT_URL
-print(l.curl_easy_strerror(l.curl_easy_perform(h)).decode())'
-}
-
 @test "OpenSSL's BIO is refused" {
     set_source_ports 50000
     is_refused_instead_of_connected_to_itself 'Connection refused' '
@@ -63,12 +52,4 @@ l.clnt_create.restype = ctypes.c_void_p
 l.clnt_spcreateerror.restype = ctypes.c_char_p
 l.clnt_create(b"127.0.0.1", 100003, 3, b"tcp")
 print(l.clnt_spcreateerror(b"").decode())'
-}
-
-@test "a plugin loaded by dlopen() is refused" {
-    set_source_ports 50000
-    run protected plugins plain "$root/build/tests/plugin.so" 127.0.0.1 50000
-    assert_refused
-    run unprotected plugins plain "$root/build/tests/plugin.so" 127.0.0.1 50000
-    assert_connected_to_itself
 }

@@ -5,39 +5,68 @@
 
 load helpers
 
-# Two sockets connect to each other without a listener. The RST for the first one's SYN is dropped, so that it
-# is still pending when the second one connects.
-simultaneous_open() { # on|guarded HOST BIND HOST BIND
-    local first_host=$2 first=$3 second_host=$4 second=$5
-    filter here 'tcp flags & rst == rst drop'
-    background first "$1" "$first_host" \
-        connect --bind "$first" --bind-port 50000 --say 'from the first' "$second" 50000
-    eventually syn_is_sent "$first_host"
-    run -0 "$1" "$second_host" \
-        connect --bind "$second" --bind-port 50000 --say 'from the second' "$first" 50000
-    assert_line 'connect: 0'
-    assert_line 'heard: from the first'
-    eventually grep -q heard "$BATS_TEST_TMPDIR/first"
-    run output_of first
-    assert_line 'connect: 0'
-    assert_line 'heard: from the second'
-}
+# Rungs 2 and 4: the port and the address.
 
-syn_is_sent() { # HOST
-    [ -n "$(on "$1" ss -Htan state syn-sent)" ]
-}
-
-# Rung 2: the port.
-
-@test "a pending connection to the own address from another port is not refused" {
+@test "a pending connection from another port or address is not refused, even if it differs in one bit" {
+    local source_port destination options
     prepare() {
-        set_source_ports 50002
+        own_address 192.0.2.1
+        own_address 2001:db8::1
+        case $destination in 2001:*) own_address "$destination" ;; esac
+        set_source_ports "$source_port"
         lose_syns_to 50000
     }
-    the_same_with_and_without connect --nonblock 127.0.0.1 50000
-    assert_line 'connect: EINPROGRESS'
-    assert_line 'local: 127.0.0.1:50002'
-    assert_line 'state: SYN_SENT'
+    while read -r source_port destination options; do
+        new_host
+        # shellcheck disable=SC2086 # several words
+        the_same_with_and_without connect --nonblock $options "$destination" 50000
+        assert_line 'connect: EINPROGRESS'
+        assert_line --regexp "^local: .*:$source_port$"
+        assert_line 'state: SYN_SENT'
+    done <<'EOF'
+50002 127.0.0.1
+50000 127.0.0.2 --bind 127.0.0.1 --late-port
+50000 2001:db9::1 --bind 2001:db8::1 --late-port
+50000 2001:db8:0:1::1 --bind 2001:db8::1 --late-port
+50000 2001:db8::1:0:1 --bind 2001:db8::1 --late-port
+50000 2001:db8:: --bind 2001:db8::1 --late-port
+50000 :: --bind 2001:db8::1 --late-port
+50000 :: --bind ::ffff:192.0.2.1 --late-port
+EOF
+}
+
+@test "a live server on the same port of another loopback address is reached" {
+    prepare() {
+        set_source_ports 50000
+        server 50000 127.0.0.2
+    }
+    the_same_with_and_without connect --bind 127.0.0.1 --bind-port 50000 --say hello 127.0.0.2 50000
+    assert_line 'local: 127.0.0.1:50000'
+    assert_line 'peer: 127.0.0.2:50000'
+    assert_line 'heard: answer-hello'
+}
+
+syn_is_sent() {
+    [ -n "$(on here ss -Htan state syn-sent)" ]
+}
+
+# Two sockets connect to each other without a listener. The RST for the first one's SYN is dropped, so that it
+# is still pending when the second one connects.
+@test "a simultaneous open of 127.0.0.1 and 127.0.0.2 on one port is not refused" {
+    local with
+    for with in unprotected protected; do
+        new_host
+        filter here 'tcp flags & rst == rst drop'
+        background first "$with" connect --bind 127.0.0.1 --bind-port 50000 --say 'from the first' 127.0.0.2 50000
+        eventually syn_is_sent
+        run -0 "$with" connect --bind 127.0.0.2 --bind-port 50000 --say 'from the second' 127.0.0.1 50000
+        assert_line 'connect: 0'
+        assert_line 'heard: from the first'
+        eventually grep -q heard "$BATS_TEST_TMPDIR/first"
+        run output_of first
+        assert_line 'connect: 0'
+        assert_line 'heard: from the second'
+    done
 }
 
 # Rung 3: the protocol.
@@ -62,81 +91,6 @@ for protocol in 6, 262:
 ('127.0.0.1', 262) 127.0.0.1"
 }
 
-# Rung 4: the address.
-
-@test "a live server on the same port of another loopback address is reached" {
-    prepare() {
-        set_source_ports 50000
-        server 50000 127.0.0.2
-    }
-    the_same_with_and_without connect --bind 127.0.0.1 --bind-port 50000 --say hello 127.0.0.2 50000
-    assert_line 'local: 127.0.0.1:50000'
-    assert_line 'peer: 127.0.0.2:50000'
-    assert_line 'heard: answer-hello'
-}
-
-@test "a pending connection to the same port of another loopback address is not refused" {
-    prepare() {
-        set_source_ports 50000
-        lose_syns_to 50000
-    }
-    the_same_with_and_without connect --nonblock --bind 127.0.0.1 --late-port 127.0.0.2 50000
-    assert_line 'connect: EINPROGRESS'
-    assert_line 'local: 127.0.0.1:50000'
-}
-
-@test "a pending connection to the same port of an address that differs in one bit is not refused" {
-    local other
-    prepare() {
-        own_address 2001:db8::1
-        own_address "$other"
-        set_source_ports 50000
-        lose_syns_to 50000
-    }
-    for other in 2001:db9::1 2001:db8:0:1::1 2001:db8::1:0:1 2001:db8::; do
-        the_same_with_and_without connect --nonblock --bind 2001:db8::1 --late-port "$other" 50000
-        assert_line 'connect: EINPROGRESS'
-        assert_line 'local: [2001:db8::1]:50000'
-        new_host
-    done
-}
-
-@test "a pending connection from another IPv6 address to the wildcard, ::1, is not refused" {
-    prepare() {
-        own_address 2001:db8::1
-        set_source_ports 50000
-        lose_syns_to 50000
-    }
-    the_same_with_and_without connect --nonblock --bind 2001:db8::1 --late-port :: 50000
-    assert_line 'connect: EINPROGRESS'
-    assert_line 'local: [2001:db8::1]:50000'
-}
-
-@test "a pending connection from another IPv4 address to the IPv6 wildcard, 127.0.0.1, is not refused" {
-    prepare() {
-        own_address 192.0.2.1
-        set_source_ports 50000
-        lose_syns_to 50000
-    }
-    the_same_with_and_without connect --nonblock --bind ::ffff:192.0.2.1 --late-port :: 50000
-    assert_line 'connect: EINPROGRESS'
-    assert_line 'local: [::ffff:192.0.2.1]:50000'
-}
-
-@test "a simultaneous open of 127.0.0.1 and 127.0.0.2 on one port is not refused" {
-    simultaneous_open on here 127.0.0.1 here 127.0.0.2
-    new_host
-    simultaneous_open guarded here 127.0.0.1 here 127.0.0.2
-}
-
-@test "a simultaneous open of two hosts on one port is not refused" {
-    neighbour
-    simultaneous_open on here 192.0.2.1 there 192.0.2.2
-    new_host
-    neighbour
-    simultaneous_open guarded here 192.0.2.1 there 192.0.2.2
-}
-
 # Rung 5: the segments.
 
 @test "a server behind a redirect that waits for a request is reached" {
@@ -150,22 +104,44 @@ for protocol in 6, 262:
     assert_line 'heard: answer-hello'
 }
 
+# By TCP no line is lost. The MPTCP server announces another address, and can deliver the line late.
 # bats test_tags=long
-@test "servers behind a redirect that close, reset, greet, half-close or wait are reached" {
+@test "200 connections each to servers behind a redirect that close, reset, greet, half-close or wait are made" {
+    local client behaviour address heard port=50000
     redirect 50000-59999 49000
-    quick_servers
+    on here ip mptcp endpoint add 127.0.0.2 dev lo signal
+    for client in '' --nonblock '--protocol mptcp' '--protocol mptcp --nonblock'; do
+        for behaviour in close line reset half-close delay; do
+            case $behaviour in close | reset) heard=0 ;; *) heard=200 ;; esac
+            for address in 127.0.0.1 ::1; do
+                # shellcheck disable=SC2086 # several words
+                run -0 protected timeout 60 quick $client $behaviour $address $port 200
+                port=$((port + 200))
+                assert_output --regexp '^connects 200 refused 0 heard [0-9]+$'
+                case $client in
+                *mptcp*) [ "${output##* }" -ge $((heard * 9 / 10)) ] ;;
+                *) assert_equal "${output##* }" "$heard" ;;
+                esac
+            done
+        done
+    done
 }
 
 # connect() returns 300 ms after the server's action.
-@test "a server behind a redirect that has closed, reset or half-closed before connect() returns is reached" {
-    local behaviour
-    redirect 50000-59999 49000
-    for behaviour in close line reset half-close; do
-        run -0 on here env LD_PRELOAD="$library:$(preload slow)" quick $behaviour 127.0.0.1 50000 1
+# bats test_tags=library
+@test "a server behind a redirect that has sent, closed, reset or half-closed before connect() returns is reached" {
+    local behaviour heard
+    while read -r behaviour heard; do
         new_host
         redirect 50000-59999 49000
-        assert_output --regexp '^connects 1 refused 0 heard [01]$'
-    done
+        run -0 on here env LD_PRELOAD="$library:$(preload slow)" quick "$behaviour" 127.0.0.1 50000 1
+        assert_output "connects 1 refused 0 heard $heard"
+    done <<'EOF'
+close 0
+line 1
+reset 0
+half-close 1
+EOF
 }
 
 # The announcement is a segment without data.
@@ -182,26 +158,24 @@ for protocol in 6, 262:
 }
 
 # Another thread replaces the descriptor by a listener on the destination.
-# bats test_tags=library
+# bats test_tags=library,tools
 @test "a listener that takes the descriptor's number before connect() returns stays" {
+    local preload client='
+import os, socket, struct, threading, time
+s = socket.socket()
+def replace():
+    time.sleep(0.1)
+    listener = socket.socket()
+    s.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    os.close(s.fileno())
+    listener.bind(("127.0.0.1", 50000))
+    listener.listen()
+    os.dup2(listener.fileno(), s.fileno())
+threading.Thread(target=replace).start()
+print(s.connect_ex(("127.0.0.1", 50000)), s.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN))'
     set_source_ports 50000
-    run -0 on here env LD_PRELOAD="$library:$(preload slow)" elsewhere reused 127.0.0.1 50000
-    assert_line 'connect: 0'
-    assert_line 'state: LISTEN'
-    run -0 on here env LD_PRELOAD="$(preload slow)" elsewhere reused 127.0.0.1 50000
-    assert_line 'state: LISTEN'
-}
-
-@test "a server behind a redirect that sends before connect() returns is reached" {
-    prepare() {
-        set_source_ports 50000
-        server 50100 127.0.0.1 welcome
-        redirect 50000 50100
-    }
-    # shellcheck disable=SC2016 # for the inner shell
-    the_same_with_and_without sh -c \
-        'LD_PRELOAD=${LD_PRELOAD-}:$0 exec connect --say hello 127.0.0.1 50000' \
-        "$root/build/tests/slow.so"
-    assert_connected_to_itself
-    assert_line 'heard: welcome'
+    for preload in "$library:$(preload slow)" "$(preload slow)"; do
+        run -0 on here env LD_PRELOAD="$preload" python3 -c "$client"
+        assert_output '0 1'
+    done
 }

@@ -10,11 +10,15 @@ load helpers
     assert_output $'__connect\nconnect\nlibnoselfconn\nsendmmsg\nsendmsg\nsendto'
 }
 
+# An older libc could lack a symbol version, and a program without libc has no thread-local storage.
 # bats test_tags=shipped
-@test "the library has no DT_NEEDED entry" {
-    run -0 readelf --dynamic --wide "$library"
+@test "the library needs no other library, symbol version, thread-local storage or executable stack" {
+    run -0 readelf --dynamic --version-info --program-headers --wide "$library"
     assert_output --partial '[libnoselfconn.so]'
+    assert_output --partial 'No version information found'
+    assert_line --regexp 'GNU_STACK .* RW '
     refute_output --partial NEEDED
+    refute_output --partial TLS
 }
 
 # The list has the functions that any compiler calls by itself. A strong reference (U) would end a program
@@ -35,16 +39,7 @@ load helpers
 }
 
 # bats test_tags=shipped
-@test "a program without libc runs and can call connect()" {
-    run -0 readelf --dynamic --program-headers "$root/build/tests/no-libc"
-    assert_output --partial INTERP
-    refute_output --partial NEEDED
-    run -42 on here env LD_PRELOAD="$library" no-libc
-    run -43 on here env LD_PRELOAD="$(preload empty)" no-libc
-}
-
-# bats test_tags=shipped
-@test "a dynamic Go program without libc runs" {
+@test "a dynamic program without libc, built by Go, runs" {
     run -0 readelf --dynamic --program-headers "$root/build/tests/dial-pie"
     assert_output --partial INTERP
     refute_output --partial NEEDED
@@ -54,56 +49,19 @@ load helpers
     assert_line 'peer: 127.0.0.1:50000'
 }
 
-# bats test_tags=shipped
-@test "the library refers to no symbol version, which an older libc could lack" {
-    run -0 readelf --version-info --wide "$library"
-    assert_output --partial 'No version information found'
-}
-
-# bats test_tags=shipped
-@test "the library has no thread-local storage and no executable stack" {
-    run -0 readelf --program-headers --wide "$library"
-    refute_output --partial TLS
-    assert_line --regexp 'GNU_STACK .* RW '
-}
-
-@test "the same file protects a glibc and a musl program" {
-    local call
-    set_source_ports 50000
+# __connect() is glibc's alias.
+@test "the same file protects a glibc and a musl program, by each call, and reads their environment" {
+    local program call
     run -0 readelf --program-headers "$root/build/tests/connect-musl"
     assert_output --partial ld-musl
-    run protected connect-musl 127.0.0.1 50000
-    assert_refused
-    run protected connect 127.0.0.1 50000
-    assert_refused
-    for call in sendto sendmsg sendmmsg; do
-        run -0 protected fastopen-musl $call 127.0.0.1 50000
-        assert_line "$call: -1 ECONNREFUSED"
-    done
-    run unprotected connect-musl 127.0.0.1 50000
-    assert_connected_to_itself
-    new_host
-    set_source_ports 50000
-    run unprotected fastopen-musl sendmmsg 127.0.0.1 50000
-    assert_connected_to_itself
-}
-
-@test "glibc's alias __connect() is guarded" {
-    set_source_ports 50000
-    run protected alias 127.0.0.1 50000
-    assert_refused
-    run unprotected alias 127.0.0.1 50000
-    assert_connected_to_itself
-}
-
-@test "the library's constructor reads the environment in glibc and musl" {
-    set_source_ports 50000
-    NOSELFCONN_MODE=off run protected connect 127.0.0.1 50000
-    assert_connected_to_itself
-    new_host
-    set_source_ports 50000
-    NOSELFCONN_MODE=off run protected connect-musl 127.0.0.1 50000
-    assert_connected_to_itself
+    while read -r program call; do
+        new_host
+        set_source_ports 50000
+        run protected "$program" --by "$call" 127.0.0.1 50000
+        assert_refused
+        NOSELFCONN_MODE=off run protected "$program" --by "$call" 127.0.0.1 50000
+        assert_connected_to_itself
+    done < <(printf '%s\n' {connect,connect-musl}' '{connect,sendto,sendmsg,sendmmsg} 'connect __connect')
 }
 
 # Two copies: from a checkout and an installation, say.
@@ -111,7 +69,7 @@ load helpers
     local mode order copy=$BATS_TEST_TMPDIR/libnoselfconn-copy.so
     cp "$library" "$copy"
     for mode in observe enforce; do
-        for order in "$library:$copy" "$library:$(preload next-silent):$copy"; do
+        for order in "$library:$copy" "$library:$(preload next):$copy"; do
             new_host
             set_source_ports 50000
             NOSELFCONN_MODE=$mode NOSELFCONN_LOG=$BATS_TEST_TMPDIR/log \
@@ -131,37 +89,23 @@ load helpers
     done
 }
 
-@test "without a next definition the library makes the system call itself" {
-    set_source_ports 50000
-    run --separate-stderr on here env LD_PRELOAD="$library:$(preload no-dlsym)" connect 127.0.0.1 50000
-    assert_refused
-    server 50100
-    run --separate-stderr on here env LD_PRELOAD="$library:$(preload no-dlsym)" \
-        connect --say hello 127.0.0.1 50100
-    assert_line --index 0 'connect: 0'
-    assert_line 'heard: answer-hello'
-    # The control: dlsym() is the only way to find connect().
-    run on here env LD_PRELOAD="$library:$(preload no-dlsym):$(preload next)" connect 127.0.0.1 50100
-    refute_line 'the next definition was called'
-}
-
-# dlsym may allocate, and the first connect() may be a signal handler's.
-@test "the library calls dlsym when it is loaded, not in connect()" {
-    run on here env LD_PRELOAD="$library:$(preload no-dlsym)" bash -c \
-        'echo started >&2; exec 3<>/dev/tcp/127.0.0.1/1'
+# dlsym may allocate and set errno, and the first connect() may be a signal handler's.
+@test "the library calls dlsym when it is loaded, not in connect(), and keeps errno" {
+    run -0 on here env LD_PRELOAD="$library:$(preload no-dlsym)" untouched errno-of-main connected
     assert_output --partial 'dlsym: connect
 dlsym: sendto
 dlsym: sendmsg
 dlsym: sendmmsg
-started
-bash: connect: Connection refused'
+errno at the start of main(): 0
+server: 0 0'
 }
 
-@test "the library reads no byte behind the address, even if another preload returns 0" {
-    run -0 on here env LD_PRELOAD="$library:$(preload lenient)" untouched short-length
-    assert_line 'no bytes, and none mapped: 0 0'
-    assert_line '1 byte, and no more mapped: 0 0'
-    assert_line 'IPv6, and no more mapped: 0 0'
+@test "the library reads no byte behind the address, even if connect() returns 0" {
+    traced -e inject=connect:retval=0 untouched short-length >"$BATS_TEST_TMPDIR/output"
+    run cat "$BATS_TEST_TMPDIR/output"
+    assert_output 'IPv6, and no more mapped: 0 0
+no bytes, and none mapped: 0 0
+one byte, and no more mapped: 0 0'
 }
 
 # Writes would contend for cache lines.
@@ -197,32 +141,32 @@ EOF
     assert_equal "$(grep -c ECONNREFUSED <<<"$output")" 20
 }
 
-@test "loading the library keeps errno, although dlsym sets it" {
-    run -0 --separate-stderr on here env LD_PRELOAD="$library:$(preload no-dlsym)" untouched errno-of-main
-    assert_output 'errno at the start of main(): 0'
-    assert_regex "$stderr" 'dlsym: connect'
-}
-
-# dlsym was in libdl before glibc 2.34; secure_getenv is missing before 2.17.
-@test "without dlsym the library makes the system calls itself" {
-    local call bare=$root/build/bare/libnoselfconn.so
+# dlsym was in libdl before glibc 2.34; secure_getenv is missing before 2.17. The first preload has a dlsym() that
+# finds nothing.
+@test "without dlsym or a next definition the library makes the system calls itself" {
+    local call preload bare=$root/build/bare/libnoselfconn.so
     run -0 nm --dynamic --undefined-only "$bare"
     assert_output --partial 'w no_dlsym'
     assert_output --partial 'w no_secure_getenv'
     refute_output --regexp ' (dlsym|secure_getenv)'
 
+    for preload in "$library:$(preload no-dlsym):$(preload next)" "$bare"; do
+        set_source_ports 50000
+        for call in connect sendto sendmsg sendmmsg; do
+            run --separate-stderr on here env LD_PRELOAD="$preload" connect --by $call 127.0.0.1 50000
+            assert_refused
+            refute_regex "$stderr" 'the next definition was called'
+        done
+        new_host
+        set_source_ports 50002
+        server 50100
+        run -0 --separate-stderr on here env LD_PRELOAD="$preload" connect --say hello 127.0.0.1 50100
+        assert_line 'heard: answer-hello'
+        run -0 on here env LD_PRELOAD="$preload" untouched sends
+    done
     set_source_ports 50000
     run on here env LD_PRELOAD="$bare" NOSELFCONN_MODE=off connect 127.0.0.1 50000
     assert_refused
-    for call in sendto sendmsg sendmmsg; do
-        run -0 on here env LD_PRELOAD="$bare" fastopen $call 127.0.0.1 50000
-        assert_line "$call: -1 ECONNREFUSED"
-    done
-    set_source_ports 50002
-    server 50100
-    run -0 on here env LD_PRELOAD="$bare" connect --say hello 127.0.0.1 50100
-    assert_line 'heard: answer-hello'
-    run -0 on here env LD_PRELOAD="$bare" untouched sends
 }
 
 @test "calls from a constructor that runs before the library's are guarded" {

@@ -30,14 +30,3 @@ nothing_gets_through() { # ARGUMENT...
 @test "300,000 attempts from sockets bound to port 0 never self-connect" {
     nothing_gets_through --bind 40001
 }
-
-# A smaller range: each attempt tries every occupied port.
-@test "20,000 attempts at a port of the other parity never self-connect when the preferred one is used up" {
-    set_source_ports 40000 40999
-    run -0 protected attempts --occupy-parity-of 40000 40001 20000
-    assert_output 'attempts 20000 refused 20000 self-connected 0 other 0'
-    [ "$(grep -c action=refused "$NOSELFCONN_LOG")" -ge 1 ]
-
-    run -0 unprotected attempts --until-hit --occupy-parity-of 40000 40001 20000
-    assert_output --regexp ' self-connected 1 other 0$'
-}

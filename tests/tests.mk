@@ -5,7 +5,7 @@ TEST_CFLAGS = -std=c11 -pthread $(WARNINGS) $(CPPFLAGS) $(CFLAGS)
 TEST_PROGRAMS := $(patsubst tests/programs/%.c,$(BUILD)/tests/%,$(wildcard tests/programs/*.c))
 TEST_OBJECTS := $(patsubst tests/objects/%.c,$(BUILD)/tests/%.so,$(wildcard tests/objects/*.c))
 # Traced as static programs (GUARD=tracer in tests/helpers.bash).
-STATIC_PROGRAMS = $(addprefix build/static/,attempts connect contract elsewhere fastopen quick raw \
+STATIC_PROGRAMS = $(addprefix build/static/,attempts connect contract quick raw \
 	signals threads untouched waiting)
 SCRIPTS = scripts/noselfconn scripts/noselfconn-audit scripts/noselfconn-firewall tests/install-test-tools \
 	scripts/packaging/forget-preload scripts/packaging/make-deb tests/soak tests/count tests/fresh tests/cbmc tests/proofs/prove tests/kernels/boot tests/kernels/guest .ci/run
@@ -138,7 +138,7 @@ bench: all $(BUILD)/tests/empty.so ## measure what each guard costs; ROUNDS=numb
 
 .PHONY: test-programs
 test-programs: $(TEST_PROGRAMS) $(TEST_OBJECTS) $(addprefix build/tests/,dial dial-pie dial-static connect-musl \
-	fastopen-musl connect-static connect-i386 raw-i386 connect-asan threads-tsan) $(STATIC_PROGRAMS) bare tsan asan
+	connect-static connect-i386 raw-i386 connect-asan threads-tsan) $(STATIC_PROGRAMS) bare tsan asan
 
 # The library for a process without dlsym and secure_getenv.
 .PHONY: bare
@@ -153,7 +153,7 @@ asan:
 	$(MAKE) --no-print-directory BUILD=build/asan CC=gcc INSTRUMENT='-g -fsanitize=address'
 
 # The files for tests/kernels/boot.
-KERNEL_PROGRAMS = attempts connect contract fastopen quick raw waiting
+KERNEL_PROGRAMS = attempts connect contract quick raw waiting
 for-kernels-%:
 	$(MAKE) --no-print-directory CC=$*-gcc BUILD=build/$* programs-for-kernels
 .PHONY: programs-for-kernels
@@ -177,7 +177,6 @@ $(BUILD)/tests/%: tests/programs/%.c tests/programs/common.h Makefile
 
 $(BUILD)/tests/uring: LDLIBS = -luring
 $(BUILD)/tests/own-connect: LDLIBS = -rdynamic
-$(BUILD)/tests/no-libc: LDLIBS = -nostdlib -fno-stack-protector -pie -Wl,-z,dynamic-undefined-weak
 
 $(BUILD)/static/%: tests/programs/%.c tests/programs/common.h Makefile
 	@mkdir -p $(@D)
@@ -202,12 +201,12 @@ build/tests/dial build/tests/dial-pie build/tests/dial-static: tests/programs/di
 build/tests/dial-pie build/tests/dial-static: GO_OPTIONS = CGO_ENABLED=0
 build/tests/dial-pie: GO_FLAGS = -buildmode=pie
 
-$(BUILD)/tests/%.so: tests/objects/%.c Makefile
+$(BUILD)/tests/%.so: tests/objects/%.c tests/programs/common.h Makefile
 	@mkdir -p $(@D)
 	$(CC) -D_DEFAULT_SOURCE $(TEST_CFLAGS) -fPIC -shared $(LDFLAGS) -o $@ $<
 
 # cppcheck 2.17 knows no variable in a named register, and tells which branches it leaves out.
-CPPCHECK_CANNOT_READ = syntaxError:shim/library/system_call.h syntaxError:tests/programs/no-libc.c normalCheckLevelMaxBranches
+CPPCHECK_CANNOT_READ = syntaxError:shim/library/system_call.h normalCheckLevelMaxBranches
 .PHONY: lint
 lint: ## check layout and style: clang-format, clang-tidy, cppcheck, shellcheck, shfmt
 	tests/install-test-tools --check lint

@@ -2,19 +2,17 @@
 /* Prints a port of 127.0.0.1 that the kernel is about to choose as a client's source port, and its
  * distance in places: each attempt moves on by 1 to 8 places (__inet_hash_connect).
  *
- *     ahead [MOST-PLACES]
- *     -> PORT PLACES */
+ *     ahead
+ *     -> PORT PLACES, at most 12 */
 #include "common.h"
 
 /* The source port of a refused attempt, or -1 if the port is in use. */
 static int source_port(int port)
 {
-    struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons((in_port_t)port)};
-    struct sockaddr_in source = {0};
+    struct sockaddr_in address = loopback(port), source = loopback(0);
     socklen_t length = sizeof source;
     int result = -1, fd = must(socket(AF_INET, SOCK_STREAM, 0), "socket");
 
-    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
     if (bind(fd, (struct sockaddr *)&address, sizeof address) == 0) {
         close(fd);
         fd = must(socket(AF_INET, SOCK_STREAM, 0), "socket");
@@ -26,9 +24,9 @@ static int source_port(int port)
     return result;
 }
 
-int main(int argc, char **argv)
+int main(void)
 {
-    int low, high, most = argc > 1 ? atoi(argv[1]) : 12;
+    int low, high;
     FILE *range = fopen("/proc/sys/net/ipv4/ip_local_port_range", "r");
 
     if (range == NULL || fscanf(range, "%d %d", &low, &high) != 2)
@@ -42,7 +40,7 @@ int main(int argc, char **argv)
         int port = low + (int)(random() % places) * 2;
         int source = source_port(port);
 
-        if (source > 0 && port > source && (port - source) / 2 <= most) {
+        if (source > 0 && port > source && (port - source) / 2 <= 12) {
             printf("%d %d\n", port, (port - source) / 2);
             return 0;
         }

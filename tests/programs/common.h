@@ -11,6 +11,7 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
+#include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -156,6 +157,70 @@ static inline const char *tcp_state_text(int fd)
     return info.tcpi_state < sizeof states / sizeof *states ? states[info.tcpi_state] : "?";
 }
 
+static inline void print_endpoints(int fd)
+{
+    printf("local: %s\n", endpoint_text(fd, getsockname));
+    printf("peer: %s\n", endpoint_text(fd, getpeername));
+    printf("state: %s\n", tcp_state_text(fd));
+    fflush(stdout);
+}
+
+static inline void print_outcome(int fd, int error)
+{
+    printf("connect: %s\n", error_name(error));
+    print_endpoints(fd);
+}
+
+/* Waits until a pending connection has ended. Returns its error, or 0. */
+static inline int settled_error(int fd)
+{
+    struct pollfd pending = {.fd = fd, .events = POLLOUT};
+    int error;
+    socklen_t length = sizeof error;
+
+    if (must(poll(&pending, 1, 20000), "poll") == 0)
+        return ETIMEDOUT;
+    must(getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &length), "SO_ERROR");
+    return error;
+}
+
+/* Opens a connection by connect(), or by sending TEXT with TCP Fast Open; sendmmsg() sends it
+ * twice. */
+static inline ssize_t open_by(const char *call, int fd, void *destination, socklen_t length,
+                              char *text)
+{
+    enum { FLAGS = MSG_FASTOPEN | MSG_NOSIGNAL };
+    struct iovec data = {.iov_base = text, .iov_len = strlen(text)};
+    const struct msghdr message = {
+        .msg_name = destination, .msg_namelen = length, .msg_iov = &data, .msg_iovlen = 1};
+    struct mmsghdr messages[2] = {{.msg_hdr = message}, {.msg_hdr = message}};
+
+    if (strcmp(call, "connect") == 0)
+        return connect(fd, destination, length);
+    if (strcmp(call, "sendto") == 0)
+        return sendto(fd, text, strlen(text), FLAGS, destination, length);
+    if (strcmp(call, "sendmsg") == 0)
+        return sendmsg(fd, &message, FLAGS);
+    if (strcmp(call, "sendmmsg") == 0)
+        return sendmmsg(fd, messages, 2, FLAGS);
+    fprintf(stderr, "unknown call: %s\n", call);
+    exit(2);
+}
+
+static inline void ignore_signal(int signal)
+{
+    (void)signal;
+}
+
+/* A signal after MS (below 1000) interrupts a call: it is not restarted. */
+static inline void interrupt_after(int ms)
+{
+    const struct sigaction action = {.sa_handler = ignore_signal}; /* no SA_RESTART */
+
+    must(sigaction(SIGALRM, &action, NULL), "sigaction");
+    ualarm((useconds_t)ms * 1000, 0);
+}
+
 static inline int protocol_number(const char *name)
 {
     if (strcmp(name, "tcp") == 0)
@@ -178,15 +243,6 @@ static inline int socket_for(int argc, char **argv, struct sockaddr_storage *des
     }
     *length = parse_address(argv[1], argv[2], destination);
     return must(socket(destination->ss_family, SOCK_STREAM, 0), "socket");
-}
-
-static inline void print_outcome(int fd, int error)
-{
-    printf("connect: %s\n", error_name(error));
-    printf("local: %s\n", endpoint_text(fd, getsockname));
-    printf("peer: %s\n", endpoint_text(fd, getpeername));
-    printf("state: %s\n", tcp_state_text(fd));
-    fflush(stdout);
 }
 
 #endif

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* Calls connect() once and prints the result:
+/* Opens a connection by one call and prints the result:
  *
- *     connect: 0 | ERROR     errno of a failure; a success must not have touched errno
+ *     connect: 0 | ERROR     or the number of bytes or messages that were sent
  *     local: ENDPOINT
  *     peer: ENDPOINT | ENOTCONN
  *     state: ESTABLISHED | SYN_SENT | CLOSE | ...
@@ -12,7 +12,6 @@
 
 #include <fcntl.h>
 #include <getopt.h>
-#include <signal.h>
 #include <sys/time.h>
 
 #ifndef TCP_FASTOPEN_CONNECT
@@ -24,53 +23,51 @@
 
 enum { ERRNO_BEFORE = E2BIG };
 
-static const char *bind_address, *bind_port = "0", *text_to_send;
-static bool late_port, reuse_address, reuse_port, listen_beside, nonblocking, fast_open,
-    short_scope, long_address;
-static bool call_again, wait_for_end;
-static int protocol = IPPROTO_TCP, send_timeout_ms, interrupt_ms;
+/* musl has no such alias. */
+int __connect(int fd, const struct sockaddr *destination, socklen_t length) __attribute__((weak));
+
+static const char *bind_address, *bind_port = "0", *call = "connect";
+static char text_to_send[256];
+static int late_port, listen_beside, nonblocking, fast_open, call_again, wait_for_end;
+static int inherited_fd = -1, protocol = IPPROTO_TCP, send_timeout_ms, interrupt_ms;
+static struct sockaddr_storage destination;
+static socklen_t length;
 
 static void parse_options(int argc, char **argv)
 {
     static const struct option options[] = {
+        {"late-port", no_argument, &late_port, 1},         /* IP_BIND_ADDRESS_NO_PORT */
+        {"listen-beside", no_argument, &listen_beside, 1}, /* by SO_REUSEADDR, after the bind */
+        {"nonblock", no_argument, &nonblocking, 1},
+        {"fast-open", no_argument, &fast_open, 1}, /* TCP_FASTOPEN_CONNECT */
+        {"again", no_argument, &call_again, 1},
+        {"wait", no_argument, &wait_for_end, 1},
         {"bind", required_argument, NULL, 'b'},
         {"bind-port", required_argument, NULL, 'p'},
-        {"late-port", no_argument, NULL, 'l'}, /* IP_BIND_ADDRESS_NO_PORT */
-        {"reuse-address", no_argument, NULL, 'r'},
-        {"reuse-port", no_argument, NULL, 'R'},
-        {"listen-beside", no_argument, NULL, 'L'}, /* on the same port, after the bind */
-        {"nonblock", no_argument, NULL, 'n'},
-        {"fast-open", no_argument, NULL, 'f'}, /* TCP_FASTOPEN_CONNECT */
+        {"by", required_argument, NULL, 'B'}, /* another call than connect() */
+        {"fd", required_argument, NULL, 'f'}, /* a socket that was inherited */
         {"protocol", required_argument, NULL, 'P'},
         {"send-timeout", required_argument, NULL, 't'}, /* ms */
         {"interrupt", required_argument, NULL, 'i'},    /* by a signal, after ms */
-        {"short-scope", no_argument, NULL, 's'},  /* an IPv6 address without its last member */
-        {"long-address", no_argument, NULL, 'o'}, /* sizeof(struct sockaddr_storage) bytes */
-        {"again", no_argument, NULL, 'a'},
-        {"wait", no_argument, NULL, 'w'},
+        {"length", required_argument, NULL, 'l'},       /* of the address */
         {"say", required_argument, NULL, 'S'},
         {0},
     };
     int option;
+    socklen_t other_length = 0;
 
     while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
         switch (option) {
+        case 0: break;
         case 'b': bind_address = optarg; break;
         case 'p': bind_port = optarg; break;
-        case 'l': late_port = true; break;
-        case 'r': reuse_address = true; break;
-        case 'R': reuse_port = true; break;
-        case 'L': listen_beside = true; break;
-        case 'n': nonblocking = true; break;
-        case 'f': fast_open = true; break;
+        case 'B': call = optarg; break;
+        case 'f': inherited_fd = atoi(optarg); break;
         case 'P': protocol = protocol_number(optarg); break;
         case 't': send_timeout_ms = atoi(optarg); break;
         case 'i': interrupt_ms = atoi(optarg); break;
-        case 's': short_scope = true; break;
-        case 'o': long_address = true; break;
-        case 'a': call_again = true; break;
-        case 'w': wait_for_end = true; break;
-        case 'S': text_to_send = optarg; break;
+        case 'l': other_length = (socklen_t)atoi(optarg); break;
+        case 'S': snprintf(text_to_send, sizeof text_to_send, "%s\n", optarg); break;
         default: exit(2);
         }
     }
@@ -78,111 +75,78 @@ static void parse_options(int argc, char **argv)
         fprintf(stderr, "usage: connect [OPTION]... ADDRESS PORT\n");
         exit(2);
     }
+    length = parse_address(argv[optind], argv[optind + 1], &destination);
+    if (other_length != 0)
+        length = other_length;
 }
 
-static void enable(int fd, int level, int option, const char *what)
+static void enable(int fd, int level, int option)
 {
     const int on = 1;
-    must(setsockopt(fd, level, option, &on, sizeof on), what);
+    must(setsockopt(fd, level, option, &on, sizeof on), "setsockopt");
 }
 
-static struct timeval milliseconds(long ms)
+static void bind_socket(int fd)
 {
-    return (struct timeval){.tv_sec = ms / 1000, .tv_usec = ms % 1000 * 1000};
+    struct sockaddr_storage address;
+    socklen_t bound_length = parse_address(bind_address, bind_port, &address);
+
+    must(bind(fd, (struct sockaddr *)&address, bound_length), "bind");
+    if (listen_beside) {
+        int listener = must(socket(address.ss_family, SOCK_STREAM, protocol), "socket");
+        enable(listener, SOL_SOCKET, SO_REUSEADDR);
+        must(bind(listener, (struct sockaddr *)&address, bound_length), "bind the listener");
+        must(listen(listener, 8), "listen");
+    }
 }
 
-static void start_listener(const struct sockaddr_storage *address, socklen_t length)
-{
-    int fd = must(socket(address->ss_family, SOCK_STREAM, protocol), "socket");
-
-    enable(fd, SOL_SOCKET, SO_REUSEADDR, "SO_REUSEADDR");
-    must(bind(fd, (const struct sockaddr *)address, length), "bind the listener");
-    must(listen(fd, 8), "listen");
-}
-
-static int open_socket(int family)
+static int open_socket(void)
 {
     int type = protocol == IPPROTO_UDP ? SOCK_DGRAM : SOCK_STREAM;
-    int fd = must(socket(family, type, protocol), "socket");
+    int fd = must(socket(destination.ss_family, type, protocol), "socket");
+    const struct timeval timeout = {.tv_sec = send_timeout_ms / 1000,
+                                    .tv_usec = send_timeout_ms % 1000 * 1000L};
 
-    if (reuse_address)
-        enable(fd, SOL_SOCKET, SO_REUSEADDR, "SO_REUSEADDR");
-    if (reuse_port)
-        enable(fd, SOL_SOCKET, SO_REUSEPORT, "SO_REUSEPORT");
+    if (listen_beside)
+        enable(fd, SOL_SOCKET, SO_REUSEADDR);
     if (late_port)
-        enable(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, "IP_BIND_ADDRESS_NO_PORT");
+        enable(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT);
     if (fast_open)
-        enable(fd, IPPROTO_TCP, TCP_FASTOPEN_CONNECT, "TCP_FASTOPEN_CONNECT");
-    if (send_timeout_ms > 0) {
-        const struct timeval timeout = milliseconds(send_timeout_ms);
+        enable(fd, IPPROTO_TCP, TCP_FASTOPEN_CONNECT);
+    if (send_timeout_ms > 0)
         must(setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &timeout, sizeof timeout), "SO_SNDTIMEO");
-    }
-    if (bind_address != NULL) {
-        struct sockaddr_storage address;
-        socklen_t length = parse_address(bind_address, bind_port, &address);
-        must(bind(fd, (struct sockaddr *)&address, length), "bind");
-        if (listen_beside)
-            start_listener(&address, length);
-    }
+    if (bind_address != NULL)
+        bind_socket(fd);
     if (nonblocking)
         must(fcntl(fd, F_SETFL, O_NONBLOCK), "O_NONBLOCK");
     return fd;
 }
 
-static void ignore(int signal)
+/* A success must not have touched errno. */
+static void call_connect(int fd)
 {
-    (void)signal;
-}
+    ssize_t result;
 
-static void arm_interrupt(void)
-{
-    const struct sigaction action = {.sa_handler = ignore}; /* no SA_RESTART */
-    const struct itimerval timer = {.it_value = milliseconds(interrupt_ms)};
-    must(sigaction(SIGALRM, &action, NULL), "sigaction");
-    must(setitimer(ITIMER_REAL, &timer, NULL), "setitimer");
-}
-
-static void call_connect(int fd, const struct sockaddr_storage *destination, socklen_t length)
-{
     errno = ERRNO_BEFORE;
-    if (connect(fd, (const struct sockaddr *)destination, length) < 0)
+    if (strcmp(call, "__connect") == 0)
+        result = __connect(fd, (struct sockaddr *)&destination, length);
+    else
+        result = open_by(call, fd, &destination, length, text_to_send);
+    if (result < 0)
         printf("connect: %s\n", error_name(errno));
     else
-        printf("connect: %s\n", errno == ERRNO_BEFORE ? "0" : "0, but errno was changed");
+        printf("connect: %zd%s\n", result, errno == ERRNO_BEFORE ? "" : ", but errno was changed");
 }
 
-static void print_endpoints(int fd)
-{
-    printf("local: %s\n", endpoint_text(fd, getsockname));
-    printf("peer: %s\n", endpoint_text(fd, getpeername));
-    if (protocol != IPPROTO_UDP)
-        printf("state: %s\n", tcp_state_text(fd));
-    fflush(stdout);
-}
-
-static void wait_until_settled(int fd)
-{
-    struct pollfd poll_fd = {.fd = fd, .events = POLLOUT};
-    int error;
-    socklen_t length = sizeof error;
-
-    if (must(poll(&poll_fd, 1, 20000), "poll") == 0)
-        error = ETIMEDOUT;
-    else
-        must(getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &length), "SO_ERROR");
-    printf("settled: %s\n", error_name(error));
-    print_endpoints(fd);
-}
-
-/* Sends a line and prints the first line received. */
-static void converse(int fd, const char *text)
+/* Prints the first line that is received. */
+static void converse(int fd)
 {
     struct pollfd poll_fd = {.fd = fd, .events = POLLIN};
     char line[256];
-    ssize_t length;
+    ssize_t size;
 
-    snprintf(line, sizeof line, "%s\n", text);
-    if (send(fd, line, strlen(line), MSG_NOSIGNAL) < 0) {
+    if (strcmp(call, "connect") == 0 &&
+        send(fd, text_to_send, strlen(text_to_send), MSG_NOSIGNAL) < 0) {
         printf("send: %s\n", error_name(errno));
         return;
     }
@@ -190,38 +154,33 @@ static void converse(int fd, const char *text)
         printf("heard: nothing\n");
         return;
     }
-    length = recv(fd, line, sizeof line - 1, 0);
-    if (length < 0) {
+    size = recv(fd, line, sizeof line - 1, MSG_DONTWAIT);
+    if (size < 0) {
         printf("recv: %s\n", error_name(errno));
         return;
     }
-    line[length] = '\0';
+    line[size] = '\0';
     printf("heard: %.*s\n", (int)strcspn(line, "\n"), line);
 }
 
 int main(int argc, char **argv)
 {
-    struct sockaddr_storage destination;
-    socklen_t length;
     int fd;
 
     parse_options(argc, argv);
-    length = parse_address(argv[optind], argv[optind + 1], &destination);
-    if (short_scope)
-        length -= (socklen_t)sizeof(uint32_t);
-    if (long_address)
-        length = sizeof destination;
-    fd = open_socket(destination.ss_family);
+    fd = inherited_fd >= 0 ? inherited_fd : open_socket();
     if (interrupt_ms > 0)
-        arm_interrupt();
+        interrupt_after(interrupt_ms);
 
-    call_connect(fd, &destination, length);
+    call_connect(fd);
     print_endpoints(fd);
     if (call_again)
-        call_connect(fd, &destination, length);
-    if (wait_for_end)
-        wait_until_settled(fd);
-    if (text_to_send != NULL)
-        converse(fd, text_to_send);
+        call_connect(fd);
+    if (wait_for_end) {
+        printf("settled: %s\n", error_name(settled_error(fd)));
+        print_endpoints(fd);
+    }
+    if (text_to_send[0] != '\0')
+        converse(fd);
     return 0;
 }

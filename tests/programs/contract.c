@@ -3,26 +3,26 @@
  * the descriptor is used again. The source port, which the caller pins and passes in, appears as
  * SOURCE, so that the outputs of two refusals are equal.
  *
- *     contract [--nonblock] [--send-timeout MS] [--bind] [--protocol mptcp] [--again]
+ *     contract [--nonblock] [--send-timeout MS] [--bind] [--protocol mptcp] [--again] [--queue]
  *              [--by sendto|sendmsg|sendmmsg] ADDRESS PORT SOURCE-PORT LIVE-PORT
  *
- * The program listens on LIVE-PORT itself; --bind binds the socket to SOURCE-PORT; --again reads
- * the refusal by another connect() instead of SO_ERROR. */
+ * The program listens on LIVE-PORT itself; --bind binds the socket to SOURCE-PORT of ADDRESS;
+ * --again reads the refusal by another connect() instead of SO_ERROR; --queue sets
+ * TCP_NOTSENT_LOWAT and prints SIOCOUTQ. */
 #include "common.h"
 
 #include <fcntl.h>
 #include <getopt.h>
+#include <linux/sockios.h>
 #include <sys/epoll.h>
 #include <sys/ioctl.h>
-#include <sys/select.h>
 #include <sys/time.h>
-#include <sys/uio.h>
 
 static struct sockaddr_storage destination;
 static socklen_t address_length;
-static bool nonblocking, bound, again;
+static int nonblocking, bound, again, queue, protocol = IPPROTO_TCP, send_timeout_ms;
 static const char *call = "connect";
-static int protocol = IPPROTO_TCP, source_port, live_port, send_timeout_ms;
+static int source_port, live_port;
 
 /* Options that differ between any two sockets or moments, or whose reading has an effect. */
 static bool is_measurement(int level, int option)
@@ -81,6 +81,8 @@ static void set_options(int fd)
                                     .tv_usec = send_timeout_ms % 1000 * 1000L};
 
     must(setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &timeout, sizeof timeout), "SO_SNDTIMEO");
+    if (queue)
+        must(setsockopt(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &(int){16384}, sizeof(int)), "LOWAT");
 
     for (size_t i = 0; i < sizeof options / sizeof *options; i++)
         if (setsockopt(fd, options[i].level, options[i].option, &options[i].value,
@@ -112,42 +114,32 @@ static int listen_without_reuse(int port)
     return -1;
 }
 
-static int watch(int fd, uint32_t edge)
+static int watch(int fd)
 {
-    struct epoll_event event = {.events = EPOLLIN | EPOLLOUT | EPOLLRDHUP | edge};
+    struct epoll_event event = {.events = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET};
     int epoll = must(epoll_create1(0), "epoll_create1");
 
     must(epoll_ctl(epoll, EPOLL_CTL_ADD, fd, &event), "epoll_ctl");
     return epoll;
 }
 
-/* Prints every event, but only two of a level-triggered epoll, whose events repeat. */
 static void print_epoll(const char *which, int epoll)
 {
     struct epoll_event event;
 
     printf("epoll, %s:", which);
-    for (int i = 0; i < 2 && must(epoll_wait(epoll, &event, 1, 0), "epoll_wait") == 1; i++)
+    while (must(epoll_wait(epoll, &event, 1, 0), "epoll_wait") == 1)
         printf(" 0x%x", event.events);
     printf("\n");
 }
 
+/* Also the answer of select() and of a level-triggered epoll (vfs_poll). */
 static void print_poll(const char *when, int fd)
 {
     struct pollfd poll_fd = {.fd = fd, .events = POLLIN | POLLOUT | POLLPRI | POLLRDHUP};
-    const struct timeval at_once = {0};
-    struct timeval timeout = at_once;
-    fd_set sets[3];
 
     must(poll(&poll_fd, 1, 0), "poll");
     printf("poll, %s: 0x%x\n", when, (unsigned)poll_fd.revents);
-    for (int i = 0; i < 3; i++) {
-        FD_ZERO(&sets[i]);
-        FD_SET(fd, &sets[i]);
-    }
-    must(select(fd + 1, &sets[0], &sets[1], &sets[2], &timeout), "select");
-    printf("select, %s: readable %d, writable %d, exceptional %d\n", when,
-           FD_ISSET(fd, &sets[0]) != 0, FD_ISSET(fd, &sets[1]) != 0, FD_ISSET(fd, &sets[2]) != 0);
 }
 
 static void print_local(int fd)
@@ -175,11 +167,15 @@ static void print_so_error(const char *when, int fd)
 static void print_unread(int fd)
 {
     char byte;
-    int unread = -1;
+    int unread = -1, unsent = -1;
     ssize_t result;
 
     must(ioctl(fd, FIONREAD, &unread), "FIONREAD");
     printf("unread: %d\n", unread);
+    if (queue) {
+        must(ioctl(fd, SIOCOUTQ, &unsent), "SIOCOUTQ");
+        printf("unsent: %d\n", unsent);
+    }
     result = recv(fd, &byte, 1, MSG_DONTWAIT);
     printf("recv: %s\n", result < 0 ? error_name(errno) : result == 0 ? "end" : "data");
     result = send(fd, "x", 1, MSG_DONTWAIT | MSG_NOSIGNAL);
@@ -254,37 +250,6 @@ static void print_second_connection(int fd, int listener)
     close(server);
 }
 
-/* Returns the result of connect(), or of a send with TCP Fast Open as if it were connect()'s. */
-static int connect_by_call(int fd)
-{
-    struct iovec data = {.iov_base = "early", .iov_len = 5};
-    struct mmsghdr message = {.msg_hdr = {.msg_name = &destination,
-                                          .msg_namelen = address_length,
-                                          .msg_iov = &data,
-                                          .msg_iovlen = 1}};
-    const int flags = MSG_FASTOPEN | MSG_NOSIGNAL;
-
-    if (strcmp(call, "connect") == 0)
-        return connect(fd, (struct sockaddr *)&destination, address_length);
-    if (strcmp(call, "sendto") == 0)
-        return (int)sendto(fd, data.iov_base, data.iov_len, flags, (struct sockaddr *)&destination,
-                           address_length);
-    if (strcmp(call, "sendmsg") == 0)
-        return (int)sendmsg(fd, &message.msg_hdr, flags);
-    if (strcmp(call, "sendmmsg") == 0)
-        return sendmmsg(fd, &message, 1, flags);
-    fprintf(stderr, "unknown call: %s\n", call);
-    exit(2);
-}
-
-static void bind_to_source_port(int fd)
-{
-    struct sockaddr_storage address = {.ss_family = destination.ss_family};
-
-    *port_of(&address) = htons((in_port_t)source_port);
-    must(bind(fd, (struct sockaddr *)&address, address_length), "bind");
-}
-
 static void connect_again(int fd)
 {
     for (int i = 0; i < 3; i++) {
@@ -296,9 +261,10 @@ static void connect_again(int fd)
 static void parse_arguments(int argc, char **argv)
 {
     static const struct option options[] = {
-        {"nonblock", no_argument, NULL, 'n'},
-        {"bind", no_argument, NULL, 'B'},
-        {"again", no_argument, NULL, 'a'},
+        {"nonblock", no_argument, &nonblocking, 1},
+        {"bind", no_argument, &bound, 1},
+        {"again", no_argument, &again, 1},
+        {"queue", no_argument, &queue, 1},
         {"send-timeout", required_argument, NULL, 't'},
         {"protocol", required_argument, NULL, 'P'},
         {"by", required_argument, NULL, 'b'},
@@ -308,9 +274,7 @@ static void parse_arguments(int argc, char **argv)
 
     while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
         switch (option) {
-        case 'n': nonblocking = true; break;
-        case 'B': bound = true; break;
-        case 'a': again = true; break;
+        case 0: break;
         case 't': send_timeout_ms = atoi(optarg); break;
         case 'P': protocol = protocol_number(optarg); break;
         case 'b': call = optarg; break;
@@ -328,36 +292,36 @@ static void parse_arguments(int argc, char **argv)
 
 int main(int argc, char **argv)
 {
-    int fd, other_fd, listener, level, edge, status_flags;
+    char early[] = "early";
+    int fd, other_fd, listener, epoll, status_flags;
 
     parse_arguments(argc, argv);
     listener = must(listen_without_reuse(live_port), "listen");
     fd = must(socket(destination.ss_family, SOCK_STREAM | SOCK_CLOEXEC, protocol), "socket");
     set_options(fd);
-    if (bound)
-        bind_to_source_port(fd);
+    if (bound) {
+        struct sockaddr_storage source = destination;
+        *port_of(&source) = htons((in_port_t)source_port);
+        must(bind(fd, (struct sockaddr *)&source, address_length), "bind");
+    }
     other_fd = must(dup(fd), "dup");
     status_flags = must(fcntl(fd, F_GETFL), "F_GETFL") | (nonblocking ? O_NONBLOCK : 0);
     must(fcntl(fd, F_SETFL, status_flags), "F_SETFL");
-    level = watch(fd, 0);
-    edge = watch(fd, EPOLLET);
-    print_epoll("level, unconnected", level);
-    print_epoll("edge, unconnected", edge);
+    epoll = watch(fd);
+    print_epoll("unconnected", epoll);
     print_poll("unconnected", fd);
 
-    print_result("result", connect_by_call(fd));
+    print_result("result", (int)open_by(call, fd, &destination, address_length, early));
     if (nonblocking) /* on a busy machine ksoftirqd delivers the answer later */
         must(poll(&(struct pollfd){.fd = fd, .events = POLLOUT}, 1, 1000), "poll");
-    print_epoll("edge, registered before", edge);
-    print_epoll("level, registered before", level);
-    print_epoll("edge, registered after", watch(fd, EPOLLET));
-    print_epoll("level, registered after", watch(fd, 0));
+    print_epoll("registered before", epoll);
+    print_epoll("registered after", watch(fd));
     print_poll("before SO_ERROR", fd);
     if (again)
         connect_again(fd);
     print_so_error("first", fd);
     print_so_error("second", fd);
-    print_epoll("edge, after SO_ERROR", edge);
+    print_epoll("after SO_ERROR", epoll);
     print_poll("after SO_ERROR", fd);
     printf("state: %s\n", tcp_state_text(fd));
     print_local(fd);

@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* Connects COUNT times, from PORT to PORT of ADDRESS and on to the next ports, so that no late
  * segment or NAT entry meets another connection. The ports have to be redirected to this program's
- * server on port 49000, which acts before a request; with --direct the client connects to it
- * directly:
+ * server on port 49000, which acts before a request:
  *
- *     quick [--direct] [--nonblock] [--protocol mptcp] BEHAVIOUR ADDRESS PORT COUNT
+ *     quick [--nonblock] [--protocol mptcp] BEHAVIOUR ADDRESS PORT COUNT
  *     -> connects N refused N heard N
  *
  * BEHAVIOUR: close (at once), line (sent, then closed), reset, half-close (a line follows), delay
@@ -13,39 +12,32 @@
 
 #include <fcntl.h>
 #include <getopt.h>
-#include <signal.h>
 #include <sys/prctl.h>
 
 static const char line[] = "welcome\n";
-static struct sockaddr_storage source, destination, server_address;
+static struct sockaddr_storage destination, server_address;
 static socklen_t length;
-static bool nonblocking, direct;
-static int protocol = IPPROTO_TCP;
-
-static void say(int fd)
-{
-    (void)!send(fd, line, sizeof line - 1, MSG_NOSIGNAL);
-}
+static int nonblocking, protocol = IPPROTO_TCP;
 
 static void behave(int fd, const char *behaviour)
 {
+    const bool line_only = strcmp(behaviour, "line") == 0, closes = strcmp(behaviour, "close") == 0;
     char byte;
 
     if (strcmp(behaviour, "reset") == 0) {
         close_at_once(fd);
         return;
     }
-    if (strcmp(behaviour, "half-close") == 0) {
-        say(fd);
+    if (strcmp(behaviour, "delay") == 0)
+        poll(NULL, 0, 2);
+    if (strcmp(behaviour, "pause") == 0)
+        poll(NULL, 0, 600);
+    if (!closes)
+        (void)!send(fd, line, sizeof line - 1, MSG_NOSIGNAL);
+    if (strcmp(behaviour, "half-close") == 0)
         shutdown(fd, SHUT_WR);
+    if (!closes && !line_only)
         (void)!recv(fd, &byte, 1, 0);
-    } else if (strcmp(behaviour, "line") == 0) {
-        say(fd);
-    } else if (strcmp(behaviour, "delay") == 0 || strcmp(behaviour, "pause") == 0) {
-        poll(NULL, 0, strcmp(behaviour, "delay") == 0 ? 2 : 600);
-        say(fd);
-        (void)!recv(fd, &byte, 1, 0);
-    }
     close(fd);
 }
 
@@ -70,22 +62,6 @@ static int new_socket(void)
     return fd;
 }
 
-/* Returns 0, or the error of the connection. */
-static int connect_once(int fd)
-{
-    struct pollfd poll_fd = {.fd = fd, .events = POLLOUT};
-    int error;
-    socklen_t size = sizeof error;
-
-    if (connect(fd, (struct sockaddr *)&destination, length) == 0)
-        return 0;
-    if (errno != EINPROGRESS)
-        return errno;
-    must(poll(&poll_fd, 1, 5000), "poll");
-    must(getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &size), "SO_ERROR");
-    return error;
-}
-
 /* MPTCP can wake the program before there is anything to read. */
 static bool hears_the_line(int fd)
 {
@@ -105,16 +81,14 @@ static bool hears_the_line(int fd)
 
 int main(int argc, char **argv)
 {
-    static const struct option options[] = {{"direct", no_argument, NULL, 'd'},
-                                            {"nonblock", no_argument, NULL, 'n'},
+    static const struct option options[] = {{"nonblock", no_argument, &nonblocking, 1},
                                             {"protocol", required_argument, NULL, 'P'},
                                             {0}};
     int option, listener, refused = 0, heard = 0;
 
     while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
         switch (option) {
-        case 'd': direct = true; break;
-        case 'n': nonblocking = true; break;
+        case 0: break;
         case 'P': protocol = protocol_number(optarg); break;
         default: return 2;
         }
@@ -125,9 +99,6 @@ int main(int argc, char **argv)
     }
     length = parse_address(argv[optind + 1], argv[optind + 2], &destination);
     parse_address(argv[optind + 1], "49000", &server_address);
-    source = destination;
-    if (direct)
-        destination = server_address;
     listener = new_socket();
     must(bind(listener, (struct sockaddr *)&server_address, length), "bind the server");
     must(listen(listener, 16), "listen");
@@ -137,13 +108,12 @@ int main(int argc, char **argv)
     int first_port = atoi(argv[optind + 2]), count = atoi(argv[optind + 3]);
     for (int i = 0; i < count; i++) {
         int fd = new_socket();
-        *port_of(&source) = htons((in_port_t)(first_port + i));
-        if (!direct)
-            *port_of(&destination) = *port_of(&source);
-        must(bind(fd, (struct sockaddr *)&source, length), "bind");
+        *port_of(&destination) = htons((in_port_t)(first_port + i));
+        must(bind(fd, (struct sockaddr *)&destination, length), "bind");
         if (nonblocking)
             must(fcntl(fd, F_SETFL, O_NONBLOCK), "O_NONBLOCK");
-        refused += connect_once(fd) == ECONNREFUSED;
+        int error = connect(fd, (struct sockaddr *)&destination, length) == 0 ? 0 : errno;
+        refused += (error == EINPROGRESS ? settled_error(fd) : error) == ECONNREFUSED;
         heard += hears_the_line(fd);
         close_at_once(fd);
     }
