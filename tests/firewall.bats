@@ -116,14 +116,12 @@ assert_switches() {
     local program
     set_source_ports 50000
     background client on here python3 -c '
-import socket, time
-result = 0
-while result != 111:
+import socket, struct, time
+while True:
     client = socket.socket()
-    client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, bytes([1, 0, 0, 0, 0, 0, 0, 0]))
-    result = client.connect_ex(("127.0.0.1", 50000))
+    client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    print(client.connect_ex(("127.0.0.1", 50000)), flush=True)
     client.close()
-    print(result, flush=True)
     time.sleep(0.05)'
     eventually grep -qx 0 "$BATS_TEST_TMPDIR/client"
     on here "$firewall" on
@@ -189,14 +187,6 @@ for family, level, transparent, address in (socket.AF_INET, 0, 19, "192.0.2.2"),
     assert_equal "${output//:50000/:SOURCE}" "$refusal"
     run on here "$firewall" status
     assert_line --regexp '^IPv4: on, refused: [1-9]'
-}
-
-@test "an SO_REUSEPORT listener on the same port gets connections from other ports" {
-    on here "$firewall" on
-    background server on here socat TCP4-LISTEN:50000,bind=127.0.0.1,reuseport,fork 'SYSTEM:echo welcome'
-    eventually listens 50000
-    run -0 on here connect --say hello 127.0.0.1 50000
-    assert_line 'heard: welcome'
 }
 
 # Docker publishes a port by its own chain in nat and drops packets in conntrack state INVALID.
@@ -344,24 +334,11 @@ line 3: RULE_INSERT failed (No such file or directory): rule in chain OUTPUT" >&
     assert_output $'IPv4: on, refused: 0\nIPv6: off'
 }
 
-@test "the enabled systemd unit sets the rules at boot, after other firewalls" {
-    run -0 make -C "$root" --silent install DESTDIR="$BATS_TEST_TMPDIR/installed" BUILD="$BATS_TEST_TMPDIR/build"
-    run cat "$BATS_TEST_TMPDIR/installed/usr/local/lib/systemd/system/noselfconn-firewall.service"
-    assert_line 'ExecStart=/usr/local/sbin/noselfconn-firewall on'
-    assert_line --regexp '^After=.*ufw'
-    run find "$BATS_TEST_TMPDIR/installed" -name '*.wants'
-    assert_output ''
-}
-
-@test "an unknown word is 125 and the usage; --help and --version" {
+@test "an unknown word is 125 and the usage" {
     local arguments
     for arguments in '' maybe 'on off' --nonsense; do
         # shellcheck disable=SC2086 # words
         run -125 --separate-stderr "$firewall" $arguments
         assert_regex "$stderr" '^noselfconn-firewall: .*must be on, off or status.usage: noselfconn-firewall on'
     done
-    run -0 "$firewall" --help
-    assert_line --index 0 'usage: noselfconn-firewall on | off | status'
-    run -0 "$firewall" --version
-    assert_output --regexp '^noselfconn-firewall [0-9]+\.[0-9]+\.[0-9]+$'
 }
