@@ -121,31 +121,31 @@ SHAPES
 }
 
 # The printed odds are within a tenth of those measured in 100,000 attempts.
-odds_hold() { # RANGE RESERVED PORT [OPTION-OF-ATTEMPTS]
-    local said hits
-    # shellcheck disable=SC2086 # two ports
-    set_source_ports ${1/-/ }
-    reserve "${2#none}"
-    run -1 on here "$audit" "$3"
-    [[ $output =~ about\ 1\ attempt\ in\ ([0-9.]+) ]] && said=${BASH_REMATCH[1]}
-    run -0 unprotected attempts ${4:+"$4"} "$3" 100000
-    [[ $output =~ self-connected\ ([0-9]+) ]] && hits=${BASH_REMATCH[1]}
-    echo "range $1, reserved $2, port $3 ${4-}: the audit says 1 in $said, measured $hits of 100,000"
-    awk -v said="$said" -v hits="$hits" 'BEGIN { exit !(said * hits > 90000 && said * hits < 110000) }'
-}
-
 # bats test_tags=long
 @test "the printed odds match measured ones" {
-    odds_hold 40000-40099 none 40050
-    odds_hold 40000-40099 40048 40050
-    odds_hold 40000-40099 40040-40048 40050
-    odds_hold 40000-40099 40030-40049,40060-40070 40050
-    odds_hold 40000-40099 40080-40099 40000
-    odds_hold 40000-40009 40000,40002,40004,40006,40008 40005
-    odds_hold 40000-40098 40090-40096 40098
-    odds_hold 40001-40100 40020-40049 40051
-    odds_hold 40000-40099 none 40051 --bind
-    odds_hold 40000-40099 40080-40099 40001 --bind
+    local range reserved port option said hits
+    while read -r range reserved port option; do
+        # shellcheck disable=SC2086 # two ports
+        set_source_ports ${range/-/ }
+        reserve "${reserved#none}"
+        run -1 on here "$audit" "$port"
+        [[ $output =~ about\ 1\ attempt\ in\ ([0-9.]+) ]] && said=${BASH_REMATCH[1]}
+        run -0 unprotected attempts ${option:+"$option"} "$port" 100000
+        [[ $output =~ self-connected\ ([0-9]+) ]] && hits=${BASH_REMATCH[1]}
+        echo "range $range, reserved $reserved, port $port $option: the audit says 1 in $said, measured $hits of 100,000"
+        awk -v said="$said" -v hits="$hits" 'BEGIN { exit !(said * hits > 90000 && said * hits < 110000) }'
+    done <<'END'
+40000-40099 none 40050
+40000-40099 40048 40050
+40000-40099 40040-40048 40050
+40000-40099 40030-40049,40060-40070 40050
+40000-40099 40080-40099 40000
+40000-40009 40000,40002,40004,40006,40008 40005
+40000-40098 40090-40096 40098
+40001-40100 40020-40049 40051
+40000-40099 none 40051 --bind
+40000-40099 40080-40099 40001 --bind
+END
 }
 
 @test "the printed command keeps the existing reservations" {

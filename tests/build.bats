@@ -99,26 +99,22 @@ $copy/build/noselfconn"
     assert_output ''
 }
 
-@test "make install writes nothing in the checkout, built or not" {
-    local before
-    chmod -R a-w "$copy"
+@test "make install writes nothing in the checkout, and each launcher finds the library of its LIBDIR" {
+    local before prefix
     before=$(find "$copy" | sort)
-    run -0 make -C "$copy" --silent install PREFIX="$BATS_TEST_TMPDIR/new" LDCONFIG=:
+    run -0 make -C "$copy" --silent install PREFIX="$BATS_TEST_TMPDIR/unbuilt" LDCONFIG=:
     assert_equal "$(find "$copy" | sort)" "$before"
-    chmod -R u+w "$copy"
     make -C "$copy" --silent
     before=$(find "$copy" -printf '%p %T@\n' | sort)
     run -0 make -C "$copy" install DESTDIR="$BATS_TEST_TMPDIR/default"
     refute_output --partial ' -o '
-    run -0 make -C "$copy" --silent install PREFIX="$BATS_TEST_TMPDIR/other" LDCONFIG=:
+    cmp "$copy/build/noselfconn" "$BATS_TEST_TMPDIR/default/usr/local/bin/noselfconn"
+    run -0 make -C "$copy" --silent install PREFIX="$BATS_TEST_TMPDIR/built" LDCONFIG=:
     assert_equal "$(find "$copy" -printf '%p %T@\n' | sort)" "$before"
-    # Each launcher finds the library of its own LIBDIR.
-    local prefix
-    for prefix in new other; do
+    for prefix in unbuilt built; do
         run -0 "$BATS_TEST_TMPDIR/$prefix/bin/noselfconn" printenv LD_PRELOAD
         assert_output --regexp "^$BATS_TEST_TMPDIR/$prefix/lib/.*libnoselfconn\.so$"
     done
-    cmp "$copy/build/noselfconn" "$BATS_TEST_TMPDIR/default/usr/local/bin/noselfconn"
 }
 
 # A stand-in for ldconfig that prints $cache.

@@ -127,8 +127,8 @@ END
 # bats test_tags=root
 @test "the launcher cannot tell for an unreadable program, and runs it" {
     local folder
-    folder=$(mktemp -d) # which an ordinary user may enter
-    chmod 755 "$folder"
+    chmod 711 "$BATS_RUN_TMPDIR" # for the other user
+    folder=$BATS_TEST_TMPDIR
     checkout "$folder" with-library
     launcher=$folder/scripts/noselfconn
     install -m 711 "$root/build/tests/connect" "$folder/program"
@@ -137,7 +137,6 @@ END
     run -"$ended" as_an_ordinary_user "$launcher" "$folder/program"
     assert_line --index 0 "noselfconn: cannot tell whether this loads the library: $folder/program: it cannot be read"
     run -1 as_an_ordinary_user "$launcher" --check "$folder/program"
-    rm -rf "$folder"
 }
 
 @test "a program of another word size or processor is refused if it has no library" {

@@ -24,7 +24,7 @@ install_in() { # FOLDER
     done
     install -D "$root/build/tests/connect" "$1/bin/connect"
     install -D /usr/local/lib/noselfconn-tests/busybox "$1/bin/busybox"
-    for file in awk cp env mv readlink sh; do
+    for file in cp env grep mv readlink sed sh; do
         ln -s busybox "$1/bin/$file"
     done
     # Debian's loader does not search this folder by default.

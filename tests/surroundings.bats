@@ -130,12 +130,11 @@ unit() { # NAME AFTER CLIENT
 # bats test_tags=root,shipped
 @test "/etc/ld.so.preload protects every program of a root folder, setuid ones too" {
     local folder program command
-    folder=$(mktemp -d)
-    chmod 755 "$folder"
+    chmod 711 "$BATS_RUN_TMPDIR" # for the other user
+    folder=$BATS_TEST_TMPDIR/root
     make_root "$folder"
     cp "$folder/bin/connect" "$folder/bin/connect-setuid"
     chmod u+s "$folder/bin/connect-setuid"
-    set_source_ports 50000
     for program in connect connect-setuid; do
         new_host
         set_source_ports 50000
@@ -162,5 +161,11 @@ unit() { # NAME AFTER CLIENT
     run -0 on here chroot --userspec=65534:65534 "$folder" /bin/connect-setuid \
         --bind 127.0.0.1 --bind-port 700 127.0.0.1 50002
     assert_line 'local: 127.0.0.1:700'
-    rm -rf "$folder"
+    # noselfconn --check makes a self-connection without the library, too.
+    install -D "$root/build/noselfconn" "$folder/bin/noselfconn"
+    mkdir "$folder/proc"
+    new_host
+    # shellcheck disable=SC2016 # for the inner shell
+    run -0 on here unshare --mount sh -c 'mount -t proc proc "$0/proc" && exec chroot "$0" /bin/noselfconn --check' "$folder"
+    assert_line --partial 'works: '
 }
