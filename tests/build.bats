@@ -215,7 +215,7 @@ forget_preload() { # WHEN
     done <<'END'
 remove|libnoselfconn.so\n|
 0|libother.so\n/usr/lib/here/libnoselfconn.so\n# libnoselfconn.so\n\n/lib/here/libnoselfconn.so|libother.so\n# libnoselfconn.so\n
-remove|liba.so:libnoselfconn.so libb.so\tlibc.so # all\nlibnoselfconn.so # this\n|liba.so libb.so\tlibc.so # all\n # this\n
+remove|liba.so:libnoselfconn.so:/usr/lib/here/libnoselfconn.so libb.so\tlibc.so # all\nlibnoselfconn.so # this\n|liba.so libb.so\tlibc.so # all\n # this\n
 remove|/usr/$LIB/libnoselfconn.so\n/opt/libnoselfconn.so\nlibnoselfconn.so.1\n|/opt/libnoselfconn.so\nlibnoselfconn.so.1
 remove|  libother.so:x\n|  libother.so:x
 remove||
