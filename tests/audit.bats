@@ -313,7 +313,6 @@ time.sleep(60)'
 
 # bats test_tags=root
 @test "--processes and --openmetrics show the rules of noselfconn-firewall" {
-    needs_a_namespace
     server 40000
     run -1 on here "$audit" --openmetrics
     assert_line 'noselfconn_firewall_on{family="IPv4"} 0'
@@ -364,18 +363,19 @@ MISTAKES
 
 @test "the audit fails with 125 if it cannot read /proc, and if awk fails" {
     needs_a_namespace
-    local folder=$BATS_TEST_TMPDIR/bin
+    local fails message folder=$BATS_TEST_TMPDIR/bin
     run -125 on here unshare --mount sh -c "mount -t tmpfs none /proc/sys && exec $audit"
     assert_output --partial 'noselfconn-audit: cannot read /proc/sys/net/ipv4/ip_local_port_range'
     run -125 on here unshare --mount sh -c "mount -t tmpfs none /proc && exec $audit"
     assert_output --partial 'noselfconn-audit: cannot read /proc/net/tcp'
     mkdir "$folder"
-    # shellcheck disable=SC2016 # for the inner shell
-    printf '#!/bin/sh\ncase $* in *%s*) exit 2 ;; esac\nexec mawk "$@"\n' '/proc/net/tcp6' >"$folder/awk"
-    chmod +x "$folder/awk"
-    PATH=$folder:$PATH run -125 on here "$audit"
-    assert_output --partial 'noselfconn-audit: cannot read all of /proc'
-    printf '#!/bin/sh\ncase $* in *form=*) exit 2 ;; esac\nexec mawk "$@"\n' >"$folder/awk"
-    PATH=$folder:$PATH run -125 on here "$audit"
-    assert_output --partial 'noselfconn-audit: awk failed with status 2'
+    while read -r fails message; do
+        printf '#!/bin/sh\ncase $* in *%s*) exit 2 ;; esac\nexec mawk "$@"\n' "$fails" >"$folder/awk"
+        chmod +x "$folder/awk"
+        PATH=$folder:$PATH run -125 on here "$audit"
+        assert_output --partial "noselfconn-audit: $message"
+    done <<'END'
+/proc/net/tcp6 cannot read all of /proc
+form= awk failed with status 2
+END
 }
