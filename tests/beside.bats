@@ -46,7 +46,8 @@ print("year", time.gmtime().tm_year)'
 }
 
 @test "socket_wrapper still emulates TCP by unix sockets" {
-    SOCKET_WRAPPER_DIR=$BATS_TEST_TMPDIR works_beside "$system/libsocket_wrapper.so" $'hello 127.0.0.7 by a unix socket\nerrno 113' '
+    SOCKET_WRAPPER_DIR=$BATS_TEST_TMPDIR works_beside "$system/libsocket_wrapper.so" \
+        $'hello 127.0.0.7 by a unix socket\nerrno 113' '
 server = socket.create_server(("127.0.0.7", 7000))
 client = socket.create_connection(("127.0.0.7", 7000))
 peer, _ = server.accept()

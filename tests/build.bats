@@ -207,7 +207,8 @@ forget_preload() { # WHEN
 }
 
 @test "a removal, but no upgrade, deletes only the library from /etc/ld.so.preload" {
-    local when before after list=$BATS_TEST_TMPDIR/ld.so.preload cache='	libnoselfconn.so (libc6,x86-64) => /lib/here/libnoselfconn.so'
+    local when before after list=$BATS_TEST_TMPDIR/ld.so.preload
+    local cache='	libnoselfconn.so (libc6,x86-64) => /lib/here/libnoselfconn.so'
     while IFS='|' read -r when before after; do
         printf %b "$before" >"$list"
         forget_preload "$when"

@@ -186,12 +186,12 @@ END
 
 # The launcher knows runners by name: each is a copy of another program here.
 @test "each known runner is refused with the reason and its own remedy" {
-    local name
+    local name remedy
     cd "$BATS_TEST_TMPDIR"
     while read -r name; do
         cp "$(type -P true)" "$name"
-        says "refused $name: it [A-Z_a-z ,']+"$'\n'"(Put|Install) noselfconn (after it|there, and put it after): $name .*noselfconn [A-Z]+( COMMAND)?'?$" \
-            "./$name" --option
+        remedy="(Put noselfconn after it|Install noselfconn there, and put it after): $name .*noselfconn [A-Z]+( COMMAND)?'?"
+        says "refused $name: it [A-Z_a-z ,']+"$'\n'"$remedy$" "./$name" --option
     done < <(sed -n 's/^    {"\([a-z0-9-]*\)", .*/\1/p' "$root/shim/launcher/runners.c")
     [ -e screen ]
     for name in sud sudox env.sh; do
