@@ -53,38 +53,31 @@ make_root() { # FOLDER
     assert_refused
 }
 
-unit() { # NAME AFTER CLIENT
-    printf '[Unit]\nDefaultDependencies=no\nAfter=%s\n[Service]\nType=oneshot\nExecStart=%s 127.0.0.1 50000\n' "$2" "$3" >"$units/$1.service"
-    printf 'Environment=LD_LIBRARY_PATH=%s\nStandardOutput=file:%s\n' "$root/build" "$BATS_TEST_TMPDIR/$1" \
-        >>"$units/$1.service"
-}
-
 # A user's service manager in its own pid, mount and cgroup namespaces. As process 1 systemd would be the
 # system's manager.
 # bats test_tags=root
-@test "a systemd service is protected by the README's drop-in, and by the launcher in its unit" {
-    local name units=$BATS_TEST_TMPDIR/units client=$root/build/tests/connect
-    mkdir -p "$units/drop-in.service.d" "$BATS_TEST_TMPDIR/runtime"
-    chmod 700 "$BATS_TEST_TMPDIR/runtime"
-    unit launcher '' "$root/build/noselfconn $client"
-    unit drop-in launcher.service "$client"
-    unit neither drop-in.service "$client"
-    readme_block '**systemd**' >"$units/drop-in.service.d/noselfconn.conf"
-    printf '[Unit]\nWants=launcher.service drop-in.service neither.service\n' >"$units/all.target"
+@test "a systemd service is protected by the README's drop-in" {
+    local unit units=$BATS_TEST_TMPDIR/units
+    mkdir -p "$units/protected.service.d"
+    mkdir -m 700 "$BATS_TEST_TMPDIR/runtime"
+    for unit in protected control; do
+        printf '%s\n' '[Unit]' DefaultDependencies=no '[Service]' Type=oneshot \
+            "ExecStart=$root/build/tests/connect 127.0.0.1 50000" "Environment=LD_LIBRARY_PATH=$root/build" \
+            "StandardOutput=file:$BATS_TEST_TMPDIR/$unit" >"$units/$unit.service"
+    done
+    printf '%s\n' '[Unit]' Wants=protected.service After=protected.service >>"$units/control.service"
+    readme_block '**systemd**' >"$units/protected.service.d/noselfconn.conf"
     set_source_ports 50000
     # shellcheck disable=SC2016 # for the inner shell
     background manager on here unshare --mount --pid --fork --kill-child --cgroup sh -c '
         mount -t proc proc /proc && mount -t tmpfs tmpfs /run && mkdir -p /run/systemd/system
         mount -t cgroup2 cgroup /sys/fs/cgroup
-        XDG_RUNTIME_DIR=$0 SYSTEMD_UNIT_PATH=$1 /lib/systemd/systemd --user --unit=all.target --log-target=console
-        :' \
-        "$BATS_TEST_TMPDIR/runtime" "$units"
-    eventually grep -qs state: "$BATS_TEST_TMPDIR/neither"
-    for name in launcher drop-in; do
-        run cat "$BATS_TEST_TMPDIR/$name"
-        assert_refused
-    done
-    run cat "$BATS_TEST_TMPDIR/neither"
+        XDG_RUNTIME_DIR=$0 SYSTEMD_UNIT_PATH=$1 /lib/systemd/systemd --user --unit=control.service --log-target=console
+        :' "$BATS_TEST_TMPDIR/runtime" "$units"
+    eventually grep -qs state: "$BATS_TEST_TMPDIR/control"
+    run cat "$BATS_TEST_TMPDIR/protected"
+    assert_refused
+    run cat "$BATS_TEST_TMPDIR/control"
     assert_connected_to_itself
 }
 
