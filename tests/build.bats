@@ -15,24 +15,14 @@ teardown() {
     :
 }
 
-@test "gcc and clang build it without a warning" {
+@test "gcc, clang and musl-gcc build a launcher that works, without a warning" {
     local compiler
-    for compiler in gcc clang; do
+    for compiler in gcc clang musl-gcc; do
         run -0 make -C "$copy" --always-make CC=$compiler CFLAGS='-O2 -Werror'
         refute_output --partial warning
-        [ -f "$copy/build/libnoselfconn.so" ]
+        run -0 "$copy/build/noselfconn" --check connect
+        assert_output --partial ' loads the library'
     done
-}
-
-@test "it builds nothing outside build/" {
-    local before
-    before=$(find "$copy" -type f | sort)
-    make -C "$copy" --silent
-    run find "$copy" -type f -not -path "$copy/build/*"
-    assert_equal "$(sort <<<"$output")" "$before"
-    run find "$copy/build" -type f
-    assert_equal "$(sort <<<"$output")" "$copy/build/libnoselfconn.so
-$copy/build/noselfconn"
 }
 
 @test "CC, CFLAGS and LDFLAGS are honoured" {
@@ -40,14 +30,6 @@ $copy/build/noselfconn"
     assert_line --regexp '^my-cc .*-Omine .*-Wl,--mine.*/libnoselfconn\.so '
     assert_line --regexp '^my-cc .*-Omine .*-Wl,--mine.*/noselfconn '
     refute_line --regexp ' [\\]$'
-}
-
-@test "musl-gcc builds the launcher without a warning" {
-    run -0 make -C "$copy" CC=musl-gcc CFLAGS='-O2 -Werror' build/noselfconn
-    run -0 readelf --program-headers "$copy/build/noselfconn"
-    assert_output --partial ld-musl
-    cp "$library" "$copy/build/"
-    run -0 "$copy/build/noselfconn" --check connect
 }
 
 @test "every program, manual page and package has the Makefile's version" {
@@ -70,14 +52,19 @@ say 'noselfconn-audit $version'
 say 'noselfconn-firewall $version'"
 }
 
-@test "a C compiler and make are enough" {
-    local tool
+@test "a C compiler and make are enough, and nothing outside build/ is written" {
+    local tool before
     mkdir "$BATS_TEST_TMPDIR/bin"
     for tool in sh mkdir make cc as ld; do
         ln -s "$(command -v $tool)" "$BATS_TEST_TMPDIR/bin/$tool"
     done
+    before=$(find "$copy" | sort)
     run -0 env -i PATH="$BATS_TEST_TMPDIR/bin" make -C "$copy"
-    [ -f "$copy/build/libnoselfconn.so" ]
+    run find "$copy" -not -path "$copy/build*"
+    assert_equal "$(sort <<<"$output")" "$before"
+    run find "$copy/build" -type f
+    assert_equal "$(sort <<<"$output")" "$copy/build/libnoselfconn.so
+$copy/build/noselfconn"
 }
 
 @test "the build is the same byte for byte in any folder" {
@@ -105,42 +92,29 @@ say 'noselfconn-firewall $version'"
 755 usr/sbin/noselfconn-firewall'
     run -125 "$stage/usr/bin/noselfconn" true
     assert_line "noselfconn: the library is missing: $stage/usr/bin/libnoselfconn.so, /usr/lib64/libnoselfconn.so"
-    run -0 "$stage/usr/bin/noselfconn-audit" --version
-    assert_output "noselfconn-audit $(sed -n 's/^VERSION = //p' "$copy/Makefile")"
-    run -0 "$stage/usr/sbin/noselfconn-firewall" --version
-    assert_output "noselfconn-firewall $(sed -n 's/^VERSION = //p' "$copy/Makefile")"
+    run -0 cat "$stage/usr/lib/systemd/system/noselfconn-firewall.service"
+    assert_line 'ExecStart=/usr/sbin/noselfconn-firewall on'
     make -C "$copy" --silent uninstall DESTDIR="$stage" PREFIX=/usr LIBDIR=/usr/lib64
     run find "$stage" -type f
     assert_output ''
 }
 
-@test "make install writes nothing in the checkout, built or not" {
-    local before
-    chmod -R a-w "$copy"
+@test "make install writes nothing in the checkout, and each launcher finds the library of its LIBDIR" {
+    local before prefix
     before=$(find "$copy" | sort)
-    run -0 make -C "$copy" --silent install PREFIX="$BATS_TEST_TMPDIR/new" LDCONFIG=:
+    run -0 make -C "$copy" --silent install PREFIX="$BATS_TEST_TMPDIR/unbuilt" LDCONFIG=:
     assert_equal "$(find "$copy" | sort)" "$before"
-    chmod -R u+w "$copy"
     make -C "$copy" --silent
     before=$(find "$copy" -printf '%p %T@\n' | sort)
     run -0 make -C "$copy" install DESTDIR="$BATS_TEST_TMPDIR/default"
     refute_output --partial ' -o '
-    run -0 make -C "$copy" --silent install PREFIX="$BATS_TEST_TMPDIR/other" LDCONFIG=:
+    cmp "$copy/build/noselfconn" "$BATS_TEST_TMPDIR/default/usr/local/bin/noselfconn"
+    run -0 make -C "$copy" --silent install PREFIX="$BATS_TEST_TMPDIR/built" LDCONFIG=:
     assert_equal "$(find "$copy" -printf '%p %T@\n' | sort)" "$before"
-    # Each launcher finds the library of its own LIBDIR.
-    local prefix
-    for prefix in new other; do
+    for prefix in unbuilt built; do
         run -0 "$BATS_TEST_TMPDIR/$prefix/bin/noselfconn" printenv LD_PRELOAD
         assert_output --regexp "^$BATS_TEST_TMPDIR/$prefix/lib/.*libnoselfconn\.so$"
     done
-    cmp "$copy/build/noselfconn" "$BATS_TEST_TMPDIR/default/usr/local/bin/noselfconn"
-}
-
-@test "the bare name is enough in a folder that the loader searches" {
-    make -C "$copy" --silent install PREFIX="$BATS_TEST_TMPDIR/prefix" LIBDIR="$BATS_TEST_TMPDIR/prefix/lib" LDCONFIG=:
-    export LD_LIBRARY_PATH=$BATS_TEST_TMPDIR/prefix/lib
-    LD_PRELOAD=libnoselfconn.so run -0 cat /proc/self/maps
-    assert_output --partial "$BATS_TEST_TMPDIR/prefix/lib/libnoselfconn.so"
 }
 
 # A stand-in for ldconfig that prints $cache.
@@ -225,79 +199,52 @@ loader_configuration() {
     assert_equal "$(loader_configuration)" "$before"
 }
 
-@test "make dist fails without git, and leaves no archive" {
-    run -2 make -C "$copy" dist
-    [ -z "$(find "$copy/build" -name '*.gz')" ]
-}
-
-# Prints /etc/ld.so.preload with TEXT after forget-preload WHEN; ldconfig prints $cache.
-without_the_library() { # WHEN TEXT
-    local list=$BATS_TEST_TMPDIR/ld.so.preload
+# Runs the packages' removal script WHEN with its /etc/ld.so.preload at $list. ldconfig prints $cache.
+forget_preload() { # WHEN
     fake_ldconfig
-    printf '%s' "$2" >"$list"
     sed "s|@library@|/usr/lib/here/libnoselfconn.so|; s|/etc/ld.so.preload|$list|" "$root/scripts/packaging/forget-preload" |
         PATH=$BATS_TEST_TMPDIR:$PATH dash -s "$1"
-    cat "$list"
 }
 
-@test "a removal deletes only the library from /etc/ld.so.preload" {
-    cache='	libnoselfconn.so (libc6,x86-64) => /lib/here/libnoselfconn.so'
-    run -0 without_the_library remove $'libnoselfconn.so\n'
-    assert_output ''
-    run -0 without_the_library 0 $'libother.so\n/usr/lib/here/libnoselfconn.so\n# libnoselfconn.so\n\n/lib/here/libnoselfconn.so'
-    assert_output $'libother.so\n# libnoselfconn.so'
-    run -0 without_the_library remove $'liba.so:libnoselfconn.so libb.so\tlibc.so # all\nlibnoselfconn.so # this\n'
-    assert_output $'liba.so libb.so\tlibc.so # all\n # this'
-    # shellcheck disable=SC2016 # the loader's own
-    run -0 without_the_library remove $'/usr/$LIB/libnoselfconn.so\n/opt/libnoselfconn.so\nlibnoselfconn.so.1\n'
-    assert_output $'/opt/libnoselfconn.so\nlibnoselfconn.so.1'
-}
-
-@test "an upgrade, or a removal of an unlisted library, leaves /etc/ld.so.preload as it is" {
-    local when text=$'libnoselfconn.so\n  libother.so:x\n'
-    cache=
-    for when in upgrade 1 '' deconfigure failed-upgrade; do
-        run -0 without_the_library "$when" "$text"
-        assert_output "${text%$'\n'}"
-    done
-    run -0 without_the_library remove $'  libother.so:x\n'
-    assert_output '  libother.so:x'
-    run -0 without_the_library remove ''
-    assert_output ''
+@test "a removal, but no upgrade, deletes only the library from /etc/ld.so.preload" {
+    local when before after list=$BATS_TEST_TMPDIR/ld.so.preload
+    local cache='	libnoselfconn.so (libc6,x86-64) => /lib/here/libnoselfconn.so'
+    while IFS='|' read -r when before after; do
+        printf %b "$before" >"$list"
+        forget_preload "$when"
+        assert_equal "$when $before: $(<"$list")" "$when $before: $(printf %b "$after")"
+    done <<'END'
+remove|libnoselfconn.so\n|
+0|libother.so\n/usr/lib/here/libnoselfconn.so\n# libnoselfconn.so\n\n/lib/here/libnoselfconn.so|libother.so\n# libnoselfconn.so\n
+remove|liba.so:libnoselfconn.so:/usr/lib/here/libnoselfconn.so libb.so\tlibc.so # all\nlibnoselfconn.so # this\n|liba.so libb.so\tlibc.so # all\n # this\n
+remove|/usr/$LIB/libnoselfconn.so\n/opt/libnoselfconn.so\nlibnoselfconn.so.1\n|/opt/libnoselfconn.so\nlibnoselfconn.so.1
+remove|  libother.so:x\n|  libother.so:x
+remove||
+upgrade|libnoselfconn.so\n  libother.so:x\n|libnoselfconn.so\n  libother.so:x
+1|libnoselfconn.so\n|libnoselfconn.so
+|libnoselfconn.so\n|libnoselfconn.so
+deconfigure|libnoselfconn.so\n|libnoselfconn.so
+failed-upgrade|libnoselfconn.so\n|libnoselfconn.so
+END
 }
 
 @test "a removal keeps the bare name while the library of another processor is installed" {
-    cache='	libnoselfconn.so (libc6,x86-64) => /lib/here/libnoselfconn.so
+    local list=$BATS_TEST_TMPDIR/ld.so.preload cache='	libnoselfconn.so (libc6,x86-64) => /lib/here/libnoselfconn.so
 	libnoselfconn.so (libc6) => /lib/there/libnoselfconn.so'
-    run -0 without_the_library remove $'libnoselfconn.so\n/lib/here/libnoselfconn.so\n/lib/there/libnoselfconn.so\n'
-    assert_output $'libnoselfconn.so\n/lib/there/libnoselfconn.so'
+    printf '%s\n' libnoselfconn.so /lib/here/libnoselfconn.so /lib/there/libnoselfconn.so >"$list"
+    forget_preload remove
+    assert_equal "$(<"$list")" $'libnoselfconn.so\n/lib/there/libnoselfconn.so'
 }
 
 @test "a removal keeps the owner and mode of /etc/ld.so.preload, behind a link too" {
-    local list=$BATS_TEST_TMPDIR/ld.so.preload
+    local list=$BATS_TEST_TMPDIR/ld.so.preload cache=
     printf 'libnoselfconn.so\nlibother.so\n' >"$BATS_TEST_TMPDIR/elsewhere"
     chmod 604 "$BATS_TEST_TMPDIR/elsewhere"
     ln -s elsewhere "$list"
-    sed "s|@library@|/usr/lib/here/libnoselfconn.so|; s|/etc/ld.so.preload|$list|" "$root/scripts/packaging/forget-preload" | dash -s remove
-    [ -L "$list" ]
-    run -0 stat -c %a "$BATS_TEST_TMPDIR/elsewhere"
-    assert_output 604
-    run -0 cat "$list"
-    assert_output libother.so
-}
-
-# bats test_tags=root
-@test "the launcher reports a missing /proc" {
-    needs_a_namespace
-    make -C "$copy" --silent install PREFIX="$BATS_TEST_TMPDIR/prefix" LDCONFIG=:
-    local launcher
-    # shellcheck disable=SC2016 # for the inner shell
-    for launcher in "$copy/build/noselfconn" "$BATS_TEST_TMPDIR/prefix/bin/noselfconn"; do
-        make -C "$copy" --silent
-        run unshare --mount sh -c 'mount -t tmpfs none /proc && exec "$0" --check' "$launcher"
-        assert_line 'Is /proc mounted?'
-        [[ $status -eq 125 || $launcher != */copy/* && $status -eq 1 ]] # finds its library without /proc
-    done
+    forget_preload remove
+    run -0 stat -c '%F %a' "$list" "$BATS_TEST_TMPDIR/elsewhere"
+    assert_output $'symbolic link 777\nregular file 604'
+    assert_equal "$(<"$list")" libother.so
 }
 
 @test "make help lists every target" {

@@ -150,6 +150,26 @@ as_an_ordinary_user() {
     on here setpriv --reuid nobody --regid nogroup --clear-groups "$@"
 }
 
+# Makes an empty Debian in the folder $debian, as root.
+new_debian() { # RELEASE PACKAGE[,PACKAGE]...
+    local mirror
+    # shellcheck disable=SC2016 # apt's own variable
+    mirror=$(apt-get indextargets --format '$(SITE)' | grep '/debian/\?$' | head -n 1)
+    debootstrap --variant=minbase --include="$2" "$1" "$debian" "$mirror" >"$BATS_FILE_TMPDIR/debootstrap" 2>&1 ||
+        fail "$(tail -n 5 "$BATS_FILE_TMPDIR/debootstrap")"
+}
+
+# In a test with hosts: on the host `here`.
+in_debian() { # COMMAND...
+    local -a enter=()
+    [ -z "${host_process[here]-}" ] || enter=(on here)
+    # shellcheck disable=SC2016 # for the inner shell
+    "${enter[@]}" unshare --mount --pid --fork --kill-child --propagation private sh -c \
+        'mount -t proc proc "$0/proc" && mount --rbind /dev "$0/dev" && mount --rbind /sys "$0/sys" && exec chroot "$0" \
+            env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root LC_ALL=C.UTF-8 DEBIAN_FRONTEND=noninteractive "$@"' \
+        "$debian" "$@"
+}
+
 # 64-bit kernels need IA32_EMULATION for 32-bit programs.
 runs_32_bit() {
     local status=0
@@ -271,13 +291,6 @@ server() { # PORT [ADDRESS] [GREETING] [HOST]
     [ -z "${3-}" ] || answer="echo $3; $answer"
     background "server-$1" on "$host" socat "$kind-LISTEN:$1,bind=$address,fork$reuse" "SYSTEM:$answer"
     eventually listens "$1" "$host"
-}
-
-# redis-check-rdb is redis-server under another argv[0]; the server's package would start one on the machine.
-redis_server() {
-    background redis on here bash -c \
-        'exec -a redis-server redis-check-rdb --bind 127.0.0.1 --port 50000 --save ""'
-    eventually listens 50000
 }
 
 self_connected_sockets() {

@@ -65,8 +65,6 @@ ask() { # LINE...
     assert_output --partial ' loads the library; '
     ask "printf '%0$((8192 - ${#last}))d$last' 0"
     assert_output --partial 'does not load this one'
-    ask "printf '$last'; timeout 5 yes"
-    assert_output --partial ' loads the library; '
     ask "trap '' PIPE" "printf '$last'; head -c 1000000 /dev/zero; touch $BATS_TEST_TMPDIR/ended"
     assert_output --partial ' loads the library; '
     [ -e "$BATS_TEST_TMPDIR/ended" ]
@@ -112,11 +110,8 @@ LD_PRELOAD=$library:$root/build/tests/empty.so"
 
 # bats test_tags=root
 @test "the launcher does not run another user's loader" {
-    local owner
     ask "printf '\\t$library (0x1)'"
-    for owner in nobody daemon; do
-        chown $owner "$BATS_TEST_TMPDIR/loader"
-        run "$launcher" --check "$BATS_TEST_TMPDIR/program"
-        assert_output --partial 'others than root may write its loader'
-    done
+    chown nobody "$BATS_TEST_TMPDIR/loader"
+    check "$BATS_TEST_TMPDIR/program"
+    assert_output --partial 'others than root may write its loader'
 }

@@ -6,28 +6,20 @@ using System.Threading.Tasks;
 
 static class Connect
 {
-    static Task Start(TcpClient client, string way)
+    static void Main(string[] arguments)
     {
-        return way == "async"
+        var client = new TcpClient();
+        var connected = arguments[0] == "async"
             ? client.ConnectAsync("127.0.0.1", 50000)
             : Task.Factory.FromAsync(client.BeginConnect("127.0.0.1", 50000, null, null), client.EndConnect);
-    }
-
-    static int Main(string[] arguments)
-    {
-        using (var client = new TcpClient())
+        try
         {
-            try
-            {
-                Start(client, arguments[0]).GetAwaiter().GetResult();
-                Console.WriteLine("connected");
-                return 0;
-            }
-            catch (SocketException error)
-            {
-                Console.WriteLine(error.SocketErrorCode + ": " + error.Message);
-                return 1;
-            }
+            connected.GetAwaiter().GetResult();
+            Console.WriteLine("connected");
+        }
+        catch (SocketException error)
+        {
+            Console.WriteLine(error.SocketErrorCode + ": " + error.Message);
         }
     }
 }
