@@ -138,7 +138,7 @@ bench: all $(BUILD)/tests/empty.so ## measure what each guard costs; ROUNDS=numb
 
 .PHONY: test-programs
 test-programs: $(TEST_PROGRAMS) $(TEST_OBJECTS) $(addprefix build/tests/,dial dial-pie dial-static connect-musl \
-	fastopen-musl connect-static connect-i386 raw-i386 connect-asan threads-tsan) $(STATIC_PROGRAMS) bare tsan asan
+	fastopen-musl connect-static connect-i386 raw-i386 connect-asan threads-tsan own-connect) $(STATIC_PROGRAMS) bare tsan asan
 
 # The library for a process without dlsym and secure_getenv.
 .PHONY: bare
@@ -176,7 +176,6 @@ $(BUILD)/tests/%: tests/programs/%.c tests/programs/common.h Makefile
 	$(CC) -D_GNU_SOURCE $(TEST_CFLAGS) $(SANITIZERS) $(LDFLAGS) -o $@ $< $(LDLIBS)
 
 $(BUILD)/tests/uring: LDLIBS = -luring
-$(BUILD)/tests/own-connect: LDLIBS = -rdynamic
 $(BUILD)/tests/no-libc: LDLIBS = -nostdlib -fno-stack-protector -pie -Wl,-z,dynamic-undefined-weak
 
 $(BUILD)/static/%: tests/programs/%.c tests/programs/common.h Makefile
@@ -194,6 +193,9 @@ $(eval $(call OTHER_BUILD,static,musl-gcc -static))
 $(eval $(call OTHER_BUILD,i386,i686-linux-gnu-gcc -static))
 $(eval $(call OTHER_BUILD,asan,gcc -fsanitize=address))
 $(eval $(call OTHER_BUILD,tsan,gcc -fsanitize=thread))
+
+build/tests/own-connect: tests/programs/plugins.c tests/programs/common.h Makefile
+	$(CC) -D_GNU_SOURCE -DOWN_CONNECT $(TEST_CFLAGS) $(LDFLAGS) -rdynamic -o $@ $<
 
 # Dynamic; with a loader but without libc; static.
 build/tests/dial build/tests/dial-pie build/tests/dial-static: tests/programs/dial.go Makefile
