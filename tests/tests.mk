@@ -123,7 +123,7 @@ SOAK ?= 3600
 
 .PHONY: soak
 soak: all $(BUILD)/tests/attempts ## attempt for an hour, while servers come and go; SOAK=seconds
-	tests/soak $(SOAK)
+	$(OWN_HOST) --mount tests/soak $(SOAK)
 
 # In a network namespace, whose loopback has no other traffic.
 ROUNDS ?= 15
@@ -230,4 +230,3 @@ lint: ## check layout and style: clang-format, clang-tidy, cppcheck, shellcheck,
 	shfmt -i 4 -ln bash -d scripts/completion/noselfconn.bash
 	pyflakes3 scripts/demo tests/container tests/mutants tests/bench/bench
 	mandoc -T lint -W warning scripts/man/*.[178]
-
