@@ -218,17 +218,3 @@ END
     run cat "$log"
     assert_line --partial 'time=1970-01-01T00:00:00.000Z '
 }
-
-@test "a program works in a sandbox that denies getsockname or getsockopt" {
-    local call
-    for call in getsockname getsockopt; do
-        setup
-        run -0 protected deny $call fail connect 127.0.0.1 50000
-        assert_line --index 0 'connect: 0'
-        set_source_ports 50002
-        server 50100
-        run -0 protected deny $call fail connect --say hello 127.0.0.1 50100
-        assert_line --index 0 'connect: 0'
-        assert_line 'heard: answer-hello'
-    done
-}

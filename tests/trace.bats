@@ -456,17 +456,6 @@ print(after[0] - before[0] < 100, after[1] - before[1], os.readlink(f"/proc/{tra
     done
 }
 
-@test "the tracer needs no more descriptors than the launcher" {
-    set_source_ports 50000
-    # With one fewer the launcher fails.
-    run -125 on here prlimit --nofile=5 "$launcher" --trace true 3>&- 4>&- 5>&-
-    assert_output --regexp '^noselfconn: cannot trace: .*: Too many open files'
-    run -0 --separate-stderr on here prlimit --nofile=6 "$launcher" --trace --log stderr \
-        "$root/build/static/connect" 127.0.0.1 50000 3>&- 4>&- 5>&-
-    assert_line 'connect: ECONNREFUSED'
-    assert_regex "$stderr" ' action=refused'
-}
-
 @test "after the tracer is killed connecting calls fail with ENOSYS and others succeed" {
     mkfifo "$BATS_TEST_TMPDIR/go"
     server 50100

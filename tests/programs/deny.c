@@ -28,8 +28,6 @@ struct denied {
 static const struct denied calls[] = {
     {"connect", SYS_connect, -1, 0, EPERM},
     {"umask", SYS_umask, -1, 0, EPERM},
-    {"getsockname", SYS_getsockname, -1, 0, EPERM},
-    {"getsockopt", SYS_getsockopt, -1, 0, EPERM},
     {"ptrace", SYS_ptrace, -1, 0, EPERM},
     {"close_range", 436, -1, 0, EPERM},
     {"seccomp", SYS_seccomp, -1, 0, EPERM},
