@@ -27,19 +27,6 @@ many_threads() {
     assert_output 'refused 9984 through 0 served 9984 harmed 0 bind-failed 0'
 }
 
-@test "a signal handler's connect() is refused while the interrupted code waits in connect()" {
-    set_source_ports 20000 20999
-    lose_syns_to 50001
-    run -0 protected timeout 10 signals handler
-    assert_line 'handler: ran 1 refused 1'
-    assert_line 'connect: EINTR'
-    assert_line 'state: SYN_SENT'
-    run -0 unprotected timeout 10 signals handler
-    assert_line 'handler: ran 1 refused 0'
-    assert_line 'connect: EINTR'
-    assert_line 'state: SYN_SENT'
-}
-
 @test "connects in a timer's handler are refused in a storm of signals" {
     set_source_ports 20000 20999
     run -0 protected signals storm

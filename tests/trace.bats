@@ -275,18 +275,28 @@ except ChildProcessError: print("no child")""", sys.argv[3]])' "$launcher" $opti
     done
 }
 
-@test "the command's resource limits do not limit the tracer" {
+# Starts a traced command, behind WRAPPER, that waits to be killed.
+traced_sleep() { # WRAPPER...
+    rm -f "$BATS_TEST_TMPDIR/sleep"
     # shellcheck disable=SC2016 # for the inner shell
-    background limited bash -c 'ulimit -S -t 60 -n 70 -v 9000000; exec "$@"' bash \
-        "$launcher" --trace sh -c 'echo $$; exec sleep 60'
-    local process tracer
-    process=$(process_of limited)
+    background sleep on here "$@" "$launcher" --trace sh -c 'echo $$; exec sleep 60'
+    process=$(process_of sleep)
     tracer=$(tracer_of "$process")
-    run awk '/^Max (cpu time|open files|address space)/ && $4 == $5 { raised++ } END { print raised }' "/proc/$tracer/limits"
-    assert_output 3
-    run awk '/^Max open files/ { print $4 }' "/proc/$process/limits"
-    assert_output 70
-    kill -KILL "$process"
+}
+
+@test "the tracer keeps neither the command's descriptors and folder nor its resource limits" {
+    local how process tracer
+    for how in '' 'deny close_range unknown'; do
+        # shellcheck disable=SC2016,SC2086 # for the inner shell; words
+        traced_sleep bash -c 'ulimit -S -t 60 -n 300 -v 9000000; exec "$@"' bash $how 3<&0 4<&0 5<&0 255<&0 299<&0
+        run readlink "/proc/$tracer/fd/"* "/proc/$tracer/cwd"
+        assert_output $'/\n/\n/\n/'
+        run awk '/^Max (cpu time|open files|address space)/ && $4 == $5 { raised++ } END { print raised }' "/proc/$tracer/limits"
+        assert_output 3
+        run awk '/^Max open files/ { print $4 }' "/proc/$process/limits"
+        assert_output 300
+        kill -KILL "$process"
+    done
 }
 
 # Of a command in its own process group nine threads print their numbers.
@@ -328,28 +338,22 @@ print(status(0))'
     assert_output "$bare"
 }
 
-@test "a background process stays protected after the command has ended" {
+@test "a background process stays protected, and the tracer closes the pipe, after the command has ended" {
+    local late=$BATS_TEST_TMPDIR/late
     set_source_ports 50000
     # shellcheck disable=SC2016 # for the inner shell
-    run -0 tracing sh -c '{ sleep 0.5; "$@"; } >"$0" 2>&1 3>&- & echo started' \
-        "$BATS_TEST_TMPDIR/late" "$root/build/static/raw" 127.0.0.1 50000
+    run -0 on here sh -c '"$@" | cat' sh "$launcher" --trace sh -c \
+        '{ sleep 3; "$@"; } <&- >"$0" 2>&1 3>&- & echo started' "$late" "$root/build/static/raw" 127.0.0.1 50000
     assert_output started
-    eventually grep -q state "$BATS_TEST_TMPDIR/late"
+    [ ! -s "$late" ]
+    eventually grep -q state "$late"
     run output_of late
     assert_refused
 }
 
-@test "the tracer keeps no file open, ignores signals and exits with the last process" {
-    # A pipe kept open by the tracer would never reach its end.
-    run -0 timeout 10 sh -c '"$@" | cat' sh "$launcher" --trace sh -c 'sleep 3 <&- >&- 2>&- 3>&- & echo at once'
-    assert_output 'at once'
-    # shellcheck disable=SC2016 # for the inner shell
-    background command "$launcher" --trace sh -c 'echo $$; exec sleep 60'
+@test "the tracer ignores signals and exits with the last process" {
     local process tracer
-    process=$(process_of command)
-    tracer=$(tracer_of "$process")
-    run readlink "/proc/$tracer/fd/0" "/proc/$tracer/fd/1" "/proc/$tracer/fd/2" "/proc/$tracer/cwd"
-    assert_output $'/\n/\n/\n/'
+    traced_sleep env
     # Signals come from the terminal, for the process group, or from `killall noselfconn`.
     assert_equal "$(awk '{ print $6 }' "/proc/$tracer/stat")" "$tracer"
     kill -HUP "$tracer"
@@ -358,20 +362,6 @@ print(status(0))'
     assert_equal "$(tracer_of "$process")" "$tracer"
     kill -KILL "$process"
     eventually is_gone "$tracer"
-}
-
-@test "the tracer inherits no descriptors, with and without close_range()" {
-    local how process
-    for how in '' 'deny close_range unknown'; do
-        # shellcheck disable=SC2016,SC2086 # for the inner shell; words
-        background command on here prlimit --nofile=300 $how "$launcher" --trace sh -c 'echo $$; exec sleep 60' \
-            3<&0 4<&0 5<&0 255<&0 299<&0
-        process=$(process_of command)
-        run ls "/proc/$(tracer_of "$process")/fd"
-        assert_output $'0\n1\n2'
-        kill -KILL "$process"
-        rm "$BATS_TEST_TMPDIR/command"
-    done
 }
 
 is_gone() { # PROCESS
@@ -456,35 +446,29 @@ print(after[0] - before[0] < 100, after[1] - before[1], os.readlink(f"/proc/{tra
     done
 }
 
-@test "after the tracer is killed connecting calls fail with ENOSYS and others succeed" {
+# Runs a script traced after COMMAND has changed its tracer.
+run_after() { # COMMAND... SCRIPT
     mkfifo "$BATS_TEST_TMPDIR/go"
     server 50100
     set_source_ports 50000
     # shellcheck disable=SC2016 # for the inner shell
-    background orphan tracing sh -c 'echo $$; read -r go <"$1"; "$2" 127.0.0.1 50000; "$2" 127.0.0.1 50100
-        echo to a file >"$1.file" && cat "$1.file"' \
-        sh "$BATS_TEST_TMPDIR/go" "$root/build/static/raw"
-    local command=$!
-    kill -KILL "$(tracer_of "$(process_of orphan)")"
+    background script tracing sh -c 'echo $$; read -r go <"$0"; eval "$1"' "$BATS_TEST_TMPDIR/go" "${!#}"
+    local script=$!
+    "${@:1:$#-1}" "$(tracer_of "$(process_of script)")"
     echo >"$BATS_TEST_TMPDIR/go"
-    wait "$command"
-    run output_of orphan
+    wait "$script"
+    run output_of script
+}
+
+@test "after the tracer is killed connecting calls fail with ENOSYS and others succeed" {
+    run_after kill -KILL "raw 127.0.0.1 50000; raw 127.0.0.1 50100; echo to a file >'$BATS_TEST_TMPDIR/file' && cat '$BATS_TEST_TMPDIR/file'"
     assert_equal "$(grep -c 'connect: E#38' <<<"$output")" 2 # ENOSYS
     assert_line 'to a file'
 }
 
 # Without a descriptor the tracer cannot tell UDP from TCP.
 @test "IP connects are refused when the tracer has no descriptor left" {
-    mkfifo "$BATS_TEST_TMPDIR/go"
-    server 50100
-    # shellcheck disable=SC2016 # for the inner shell
-    background starved tracing sh -c 'echo $$; read -r go <"$1"
-        connect 127.0.0.1 50100; untouched unix-stream' sh "$BATS_TEST_TMPDIR/go"
-    local command=$!
-    prlimit --pid "$(tracer_of "$(process_of starved)")" --nofile=3:3
-    echo >"$BATS_TEST_TMPDIR/go"
-    wait "$command"
-    run output_of starved
+    run_after prlimit --nofile=3:3 --pid 'connect 127.0.0.1 50100; untouched unix-stream'
     assert_line --index 1 'connect: ECONNREFUSED'
     assert_line 'connect: 0 0'
 }

@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Connects to itself where a signal or a child of vfork() interferes:
  *
- *     signals handler   a handler that connects, while the interrupted code waits in connect() to
- *                       127.0.0.1:50001
  *     signals storm     20,000 times, under a timer whose handler connects too
  *     signals vfork     in a child of vfork(), which shares our memory, then in the parent
  *
@@ -15,7 +13,7 @@
 
 enum { STORM_CONNECTS = 20000, STORM_LONGEST_US = 100 };
 
-static volatile sig_atomic_t handler_refused, handler_other, handler_ran;
+static volatile sig_atomic_t handler_refused, handler_other;
 
 /* Returns 0, or the error of connect(). Async-signal-safe. */
 static int connect_to_itself(int port)
@@ -37,7 +35,6 @@ static void connect_in_handler(int signal)
     int error = errno;
 
     (void)signal;
-    handler_ran++;
     if (connect_to_itself(50002) == ECONNREFUSED)
         handler_refused++;
     else
@@ -53,18 +50,6 @@ static void set_timer(long us)
 
     must(sigaction(SIGALRM, &action, NULL), "sigaction");
     must(setitimer(ITIMER_REAL, &timer, NULL), "setitimer");
-}
-
-static void interrupted_by_a_handler_that_connects(void)
-{
-    const struct sockaddr_in silent = loopback(50001);
-    int fd = must(socket(AF_INET, SOCK_STREAM, 0), "socket"), error = 0;
-
-    set_timer(200000);
-    if (connect(fd, (const struct sockaddr *)&silent, sizeof silent) < 0)
-        error = errno;
-    printf("handler: ran %d refused %d\n", (int)handler_ran, (int)handler_refused);
-    print_outcome(fd, error);
 }
 
 /* One timer for each connect(), each a little later in it. A repeating timer could leave no time
@@ -102,14 +87,12 @@ int main(int argc, char **argv)
 {
     const char *what = argc == 2 ? argv[1] : "";
 
-    if (strcmp(what, "handler") == 0) {
-        interrupted_by_a_handler_that_connects();
-    } else if (strcmp(what, "storm") == 0) {
+    if (strcmp(what, "storm") == 0) {
         under_a_timer_storm();
     } else if (strcmp(what, "vfork") == 0) {
         in_a_child_of_vfork();
     } else {
-        fprintf(stderr, "usage: signals handler|storm|vfork\n");
+        fprintf(stderr, "usage: signals storm|vfork\n");
         return 2;
     }
     return 0;
