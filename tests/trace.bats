@@ -6,15 +6,8 @@
 load helpers
 
 launcher=$root/build/noselfconn
-
-setup() {
-    needs_tracing
-    new_host
-}
-
-tracing() { # [OPTION]... COMMAND...
-    on here "$launcher" --trace "$@"
-}
+# shellcheck disable=SC2034 # `protected` traces
+guard=tracer
 
 tracer_of() { # PROCESS
     sed -n 's/^TracerPid:\t//p' "/proc/$1/status"
@@ -29,27 +22,19 @@ first_line_of() { # NAME
     output_of "$1" | grep -m 1 .
 }
 
-# For a command that prints the output of `connect`. Without a tracer it connects to itself.
-refused_where_no_preload_reaches() { # COMMAND...
-    new_host
-    set_source_ports 50000
-    run tracing "$@"
-    [[ $output == *ECONNREFUSED* || $output == *'onnection refused'* ]] || fail "$output"
-    run -0 protected "$@"
-    assert_connected_to_itself
-}
-
 @test "each connecting call is traced in both word sizes, with its arguments at the end of mapped memory" {
     local program call
     for program in "$root/build/static/raw" raw-i386 'raw-i386 --socketcall'; do
         [[ $program != *i386* ]] || runs_32_bit || continue
         for call in connect sendto sendmsg sendmmsg; do
+            setup
+            set_source_ports 50000
             # shellcheck disable=SC2086 # a program and its option
-            refused_where_no_preload_reaches $program $call 127.0.0.1 50000
-            new_host
+            refused_instead_of_connected_to_itself $program $call 127.0.0.1 50000
+            setup
             server 50100
             # shellcheck disable=SC2086
-            run -0 tracing $program $call 127.0.0.1 50100
+            run -0 protected $program $call 127.0.0.1 50100
             assert_line 'connect: 0'
             assert_line 'peer: 127.0.0.1:50100'
         done
@@ -87,9 +72,9 @@ print("state", kept.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1)[0])'
     lose_syns_to 50100
     set_source_ports 50000
     for now in 50100 50000 unmapped; do
-        run -0 tracing python3 -c "$meanwhile" 50000 $now
+        run -0 protected python3 -c "$meanwhile" 50000 $now
         assert_output '-1 111 state 7' # CLOSE
-        run -0 tracing python3 -c "$meanwhile" 50100 $now
+        run -0 protected python3 -c "$meanwhile" 50100 $now
         assert_output '-1 4 state 2' # EINTR, SYN_SENT
     done
     run -0 unprotected python3 -c "$meanwhile" 50000 50100
@@ -113,13 +98,13 @@ threading.Thread(target=os.execv, args=(command[0], command)).start()
 time.sleep(60)'
     set_source_ports 50000
     # shellcheck disable=SC2016 # for the inner shell
-    run -0 tracing sh -c '"$@"; "$@"; exec python3 -c "$client" "$@"' sh "$root/build/static/raw" 127.0.0.1 50000
+    run -0 protected sh -c '"$@"; "$@"; exec python3 -c "$client" "$@"' sh "$root/build/static/raw" 127.0.0.1 50000
     assert_equal "$(grep -c 'connect: ECONNREFUSED' <<<"$output")" 7
 }
 
 @test "io_uring fails with EPERM, for an inherited ring too" {
     # io_uring_setup, io_uring_enter, io_uring_register
-    run -0 tracing python3 -c '
+    run -0 protected python3 -c '
 import ctypes
 libc = ctypes.CDLL(None, use_errno=True)
 print([(libc.syscall(number, -1, 0, 0, 0, 0, 0), ctypes.get_errno()) for number in (425, 426, 427)])'
@@ -130,18 +115,18 @@ print([(libc.syscall(number, -1, 0, 0, 0, 0, 0), ctypes.get_errno()) for number 
 @test "below a seccomp supervisor self-connections are refused and servers are reached" {
     set_source_ports 50000
     server 50100
-    run -0 tracing deny connect supervise sh -c 'connect 127.0.0.1 50000; connect --nonblock 127.0.0.1 50000'
+    run -0 protected deny connect supervise sh -c 'connect 127.0.0.1 50000; connect --nonblock 127.0.0.1 50000'
     assert_line --index 0 'connect: ECONNREFUSED'
     refute_line 'connect: 0'
     refute_line 'peer: 127.0.0.1:50000'
     set_source_ports 50002
-    run -0 tracing deny connect supervise connect 127.0.0.1 50100
+    run -0 protected deny connect supervise connect 127.0.0.1 50100
     assert_line 'connect: 0'
     set_source_ports 50000
     run -0 unprotected deny connect supervise connect 127.0.0.1 50000
     assert_connected_to_itself
     # SECCOMP_FILTER_FLAG_TSYNC fails.
-    run -0 tracing python3 -c '
+    run -0 protected python3 -c '
 import ctypes
 libc = ctypes.CDLL(None, use_errno=True)
 print(libc.syscall(317, 1, 1 | 8 | 16, ctypes.create_string_buffer(16)), ctypes.get_errno())'
@@ -152,16 +137,14 @@ print(libc.syscall(317, 1, 1 | 8 | 16, ctypes.create_string_buffer(16)), ctypes.
     local data
     set_source_ports 50000
     for data in 0 1 2 3 4 5 6 32767; do
-        run -0 tracing deny connect trace=$data connect 127.0.0.1 50000
+        run -0 protected deny connect trace=$data connect 127.0.0.1 50000
         assert_line --index 0 'connect: E#38'
         assert_line 'state: CLOSE'
     done
-    run -0 unprotected deny umask trace=1 sh -c umask
-    local without=$output
-    run -0 tracing deny umask trace=1 sh -c umask
-    assert_output "$without" # the number of the error
-    run -0 tracing sh -c umask
-    refute_output "$without"
+    the_same_with_and_without deny umask trace=1 sh -c umask
+    local denied=$output # the number of the error
+    run -0 protected sh -c umask
+    refute_output "$denied"
 }
 
 seen='
@@ -196,7 +179,7 @@ for name, value in sorted(os.environb.items()):
 }
 
 @test "a process can be waited for as soon as its pidfd reports its end, and a joined thread is gone" {
-    run -0 tracing python3 -c '
+    run -0 protected python3 -c '
 import ctypes, os, select, time
 libc, thread = ctypes.CDLL(None), ctypes.c_ulong()
 getpid = ctypes.cast(libc.getpid, ctypes.c_void_p)
@@ -244,11 +227,8 @@ print([status_of(end) for end in (
     lambda: with_threads(os._exit, 4), lambda: os._exit(0), lambda: signal.raise_signal(signal.SIGTERM),
     lambda: dumped(0), lambda: dumped(1 << 20))])'
     cd "$BATS_TEST_TMPDIR"
-    run -0 tracing timeout 30 python3 -c "$client"
-    local traced=$output
-    run -0 unprotected timeout 30 python3 -c "$client"
+    the_same_with_and_without timeout 30 python3 -c "$client"
     assert_output --regexp '^.768, 1280, 9, 1024, 0, 15, (6|134), (6|134).$'
-    assert_equal "$traced" "$output"
 }
 
 @test "the command never waits for the tracer, not even as a subreaper" {
@@ -379,7 +359,7 @@ is_gone() { # PROCESS
 # bats test_tags=long
 @test "of 96,000 connects by 32 threads every self-connection is refused and no other connection fails" {
     set_source_ports 20000 40000
-    run -0 tracing "$root/build/static/threads" 32 96000
+    run -0 protected "$root/build/static/threads" 32 96000
     assert_output 'refused 48000 through 0 served 48000 harmed 0 bind-failed 0'
     run -0 unprotected "$root/build/static/threads" 32 64
     assert_output --regexp '^refused 0 through 32 '
@@ -388,7 +368,7 @@ is_gone() { # PROCESS
 # More than the slots of the tracer's table: some threads share a slot.
 @test "the tracer tells 600 threads in connect() apart" {
     lose_syns_to 50100
-    background threads tracing python3 -c '
+    background threads protected python3 -c '
 import collections, socket, threading
 listener = socket.create_server(("127.0.0.1", 50100), backlog=1024)
 sockets = [socket.socket() for i in range(600)]
@@ -440,7 +420,7 @@ print(after[0] - before[0] < 100, after[1] - before[1], os.readlink(f"/proc/{tra
     set_source_ports 50000
     lose_syns_to 50002
     for log in "$BATS_TEST_TMPDIR/log" stderr; do
-        tracing --log "$log" python3 -c "$client" >"$BATS_TEST_TMPDIR/output" 2>"$BATS_TEST_TMPDIR/stderr"
+        protected --log "$log" python3 -c "$client" >"$BATS_TEST_TMPDIR/output" 2>"$BATS_TEST_TMPDIR/stderr"
         assert_equal "$(cat "$BATS_TEST_TMPDIR/output")" 'True 0 /'
         assert_equal "$(wc -l <"${log/stderr/$BATS_TEST_TMPDIR/stderr}")" 303
     done
@@ -452,7 +432,7 @@ run_after() { # COMMAND... SCRIPT
     server 50100
     set_source_ports 50000
     # shellcheck disable=SC2016 # for the inner shell
-    background script tracing sh -c 'echo $$; read -r go <"$0"; eval "$1"' "$BATS_TEST_TMPDIR/go" "${!#}"
+    background script protected sh -c 'echo $$; read -r go <"$0"; eval "$1"' "$BATS_TEST_TMPDIR/go" "${!#}"
     local script=$!
     "${@:1:$#-1}" "$(tracer_of "$(process_of script)")"
     echo >"$BATS_TEST_TMPDIR/go"
@@ -567,11 +547,11 @@ attempt(); in_a_child(); in_a_thread(attempt); in_a_thread(in_a_child)
 os.dup2(os.open(sys.argv[1], os.O_WRONLY | os.O_CREAT | os.O_APPEND), 2)
 attempt(); in_a_child(); in_a_thread(attempt)'
     set_source_ports 50000
-    run -0 --separate-stderr tracing --log stderr python3 -c "$client" "$BATS_TEST_TMPDIR/later"
+    run -0 --separate-stderr protected --log stderr python3 -c "$client" "$BATS_TEST_TMPDIR/later"
     assert_equal "$(grep -c action=refused <<<"$stderr")" 4
     [ ! -s "$BATS_TEST_TMPDIR/later" ]
     # A thread that calls exec gets the thread id of the leader.
-    run -0 --separate-stderr tracing --log stderr python3 -c '
+    run -0 --separate-stderr protected --log stderr python3 -c '
 import os, sys, threading, time
 os.dup2(1, 2)
 threading.Thread(target=os.execv, args=(sys.argv[1], sys.argv[1:])).start()
@@ -607,7 +587,7 @@ print("all read")'
 @test "--check --trace checks a command, or makes a self-connection of its own" {
     run -0 "$launcher" --check --trace dial-static
     assert_output --regexp '^dial-static can be traced, with all that it starts$'
-    run -0 tracing --check
+    run -0 protected --check
     assert_output --partial 'works: a real self-connection'
     run -125 deny ptrace fail "$launcher" --check --trace
     assert_output --partial 'cannot trace'
@@ -641,7 +621,7 @@ for port, alone in (50000, False), (50100, False), (50100, True):
     set_source_ports 50002 50009
     run -0 on here deny pidfd-thread fail "$launcher" --trace python3 -c "$client"
     assert_output $'111\n0\n111'
-    run -0 tracing python3 -c "$client"
+    run -0 protected python3 -c "$client"
     assert_output $'111\n0\n0'
 }
 
@@ -650,7 +630,7 @@ for port, alone in (50000, False), (50100, False), (50100, True):
     local count process
     mkfifo "$BATS_TEST_TMPDIR/go"
     for count in 10 110; do
-        background "busy-$count" tracing python3 -c '
+        background "busy-$count" protected python3 -c '
 import os, socket, sys
 listener = socket.create_server(("127.0.0.1", 0))
 print(os.getpid(), flush=True)
@@ -677,7 +657,7 @@ if child == 0:
     print(socket.socket().connect_ex(("127.0.0.1", 9)), flush=True)
     os._exit(0)
 os.waitpid(child, 0)'
-    STRICT=1 run -0 tracing python3 -c "$client"
+    STRICT=1 run -0 protected python3 -c "$client"
     assert_output $'-1 22\n38' # EINVAL, ENOSYS
     run -0 unprotected python3 -c "$client"
     assert_output $'0 0\n111'
@@ -686,17 +666,19 @@ os.waitpid(child, 0)'
 
 @test "LeakSanitizer cannot run, other sanitizers can" {
     run -0 unprotected connect-asan 127.0.0.1 9
-    run tracing connect-asan 127.0.0.1 9
+    run protected connect-asan 127.0.0.1 9
     assert_failure
     assert_output --partial 'LeakSanitizer has encountered a fatal error'
-    ASAN_OPTIONS=detect_leaks=0 run -0 tracing connect-asan 127.0.0.1 9
+    ASAN_OPTIONS=detect_leaks=0 run -0 protected connect-asan 127.0.0.1 9
     assert_line 'connect: ECONNREFUSED'
 }
 
 @test "a 32-bit launcher traces 32-bit programs and refuses others" {
     local launcher=$root/build/i686-linux-gnu/noselfconn
     needs_32_bit
-    refused_where_no_preload_reaches connect-i386 127.0.0.1 50000
+    set_source_ports 50000
+    run on here "$launcher" --trace connect-i386 127.0.0.1 50000
+    assert_refused
     run -125 "$launcher" --trace "$root/build/static/connect"
     assert_output --partial ': it has 64 bits, and this noselfconn 32'
 }
