@@ -1,75 +1,64 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: MIT
-# Programs that LD_PRELOAD cannot affect, by the README's table: each connects to itself in spite of the library.
-# Reserving the port helps if the kernel chooses the source port.
+# Programs that LD_PRELOAD cannot affect, by the README's table, and the help for each.
 
 load helpers
 
-# The range is 50000 and 50001, and 50000 is reserved.
-reserve_the_port() { # [PORT]
-    local port=${1:-50000}
-    on here tee /proc/sys/net/ipv4/ip_local_reserved_ports <<<"$port" >/dev/null
-    set_source_ports "$port" $((port + 1))
+launcher=$root/build/noselfconn
+
+# The range is the port and the next, and the port is reserved.
+reserve_the_port() { # PORT
+    on here tee /proc/sys/net/ipv4/ip_local_reserved_ports <<<"$1" >/dev/null
+    set_source_ports "$1" $(($1 + 1))
 }
 
-connects_to_itself_nevertheless() { # COMMAND...
+connects_to_itself_until_traced_or_reserved() { # COMMAND...
+    local refusal='ECONNREFUSED|connection refused|io_uring: Operation not permitted'
+    new_host
     set_source_ports 50000
     run -0 protected "$@"
     assert_connected_to_itself
-}
-
-is_helped_by_reserving_the_port() { # COMMAND...
-    new_host
-    reserve_the_port
-    run -0 --separate-stderr unprotected "$@"
-    refute_line 'connect: 0'
-    [[ $output == *ECONNREFUSED* || $output == *'connection refused'* ]]
-}
-
-is_helped_by_the_tracer() { # COMMAND...
     new_host
     set_source_ports 50000
-    run -0 on here "$root/build/noselfconn" --trace "$@"
-    assert_refused
+    run on here "$launcher" --trace "$@"
+    assert_output --regexp "$refusal"
+    [[ $* != 'dial'*' 50000' ]] || return 0 # binds the port, which a reservation allows
+    reserve_the_port 50000
+    run unprotected "$@"
+    assert_output --regexp "$refusal"
 }
 
-@test "static programs, syscall(), io_uring and Go connect to themselves unless the port is reserved" {
-    run -0 readelf --program-headers "$root/build/tests/connect-static"
+@test "static, Go and 32-bit programs, syscall() and io_uring connect to themselves until traced or reserved" {
+    local -a command
+    run -0 readelf --program-headers "$root/build/tests/connect-static" "$root/build/tests/dial-static"
     refute_output --partial INTERP
     run -0 readelf --dynamic "$root/build/tests/dial"
     assert_output --partial 'Shared library: [libc.so.6]'
-    local -a command
     while read -u 4 -ra command; do
-        new_host
-        connects_to_itself_nevertheless "${command[@]}"
-        is_helped_by_reserving_the_port "${command[@]}"
-    done 4<<'EOF'
+        [[ ${command[0]} != *i386 ]] || runs_32_bit || continue
+        connects_to_itself_until_traced_or_reserved "${command[@]}"
+    done 4<<'END'
 connect-static 127.0.0.1 50000
+connect-i386 127.0.0.1 50000
 raw 127.0.0.1 50000
 uring 127.0.0.1 50000
 dial
-EOF
+dial 50000
+dial-static
+dial-static 50000
+END
 }
 
-@test "a Go program with a local port in its Dialer connects to itself" {
-    connects_to_itself_nevertheless dial 50000
-}
-
-@test "plugins by RTLD_DEEPBIND, dlmopen() or dlsym(RTLD_NEXT), and a program's own connect(), are unprotected" {
+@test "RTLD_DEEPBIND, dlmopen() and RTLD_NEXT plugins and own connect() functions are unprotected until traced or reserved" {
     local program how plugin
     while read -u 4 -r program how plugin; do
-        new_host
-        # shellcheck disable=SC2086 # no word where own-connect takes none
-        set -- "$program" ${how#-} "$root/build/tests/$plugin.so" 127.0.0.1 50000
-        connects_to_itself_nevertheless "$@"
-        is_helped_by_reserving_the_port "$@"
-        is_helped_by_the_tracer "$@"
-    done 4<<'EOF'
+        connects_to_itself_until_traced_or_reserved "$program" "$how" "$root/build/tests/$plugin.so" 127.0.0.1 50000
+    done 4<<'END'
 plugins deepbind plugin
 plugins dlmopen plugin
 plugins plain plugin-next
-own-connect - plugin
-EOF
+own-connect plain plugin
+END
     # The control: a plugin that calls connect() is protected.
     new_host
     set_source_ports 50000
@@ -101,7 +90,7 @@ EOF
         assert_output --partial "$message"
         refusal=$(without_milliseconds)
         set_source_ports 50000
-        run -0 on here "$root/build/noselfconn" --trace php -r "$code"
+        run -0 on here "$launcher" --trace php -r "$code"
         assert_equal "$(without_milliseconds)" "$refusal"
         on here "$firewall" on
         run -0 on here php -r "$code"
@@ -120,7 +109,7 @@ without_milliseconds() {
 }
 
 # dlsym() on a handle of libc searches libc alone.
-@test "a function looked up on a handle of libc, as by Python's ctypes, is unprotected" {
+@test "a function looked up on a handle of libc, as by ctypes, is unprotected until traced or reserved" {
     local client='
 import ctypes, socket, struct, sys
 libc = ctypes.CDLL(sys.argv[1], use_errno=True)
@@ -128,96 +117,90 @@ s = socket.socket()
 server = struct.pack("=HH4s8x", socket.AF_INET, socket.htons(50000), bytes([127, 0, 0, 1]))
 if libc.connect(s.fileno(), server, 16) != 0:
     sys.exit("ECONNREFUSED" if ctypes.get_errno() == 111 else "another error")
-print("connect: 0")
 for name, end in ("local", s.getsockname()), ("peer", s.getpeername()):
     print(name + ":", "%s:%d" % end)'
-    connects_to_itself_nevertheless python3 -c "$client" libc.so.6
+    connects_to_itself_until_traced_or_reserved python3 -c "$client" libc.so.6
     # The control: a lookup on the program's handle finds the library's.
     new_host
     set_source_ports 50000
     run -1 protected python3 -c "${client/'sys.argv[1]'/None}"
     assert_output ECONNREFUSED
-    new_host
-    reserve_the_port
-    run -1 unprotected python3 -c "$client" libc.so.6
-    assert_output ECONNREFUSED
 }
+
+# Runs a command in a control group whose BPF program sends every connection to 127.0.0.1:50000 (bpf(2),
+# BPF_CGROUP_INET4_CONNECT).
+rewrite='
+import ctypes, os, struct, subprocess, sys, tempfile
+libc = ctypes.CDLL(None, use_errno=True)
+def bpf(command, *attributes):
+    packed = struct.pack(*attributes)
+    result = libc.syscall(321, command, packed, len(packed))
+    return result if result >= 0 else sys.exit("bpf: " + os.strerror(ctypes.get_errno()))
+def instruction(code, registers, offset, value):
+    return struct.pack("=BBhi", code, registers, offset, value)
+program = (instruction(0xb4, 2, 0, 0x0100007f) + instruction(0x63, 0x21, 4, 0)  # r2 = address; r1->user_ip4 = r2
+           + instruction(0xb4, 2, 0, 0x50c3) + instruction(0x63, 0x21, 24, 0)   # r2 = port; r1->user_port = r2
+           + instruction(0xb7, 0, 0, 1) + instruction(0x95, 0, 0, 0))           # return 1
+subprocess.run(["mount", "-t", "cgroup2", "cgroup2", sys.argv[1]], check=True)
+group = tempfile.mkdtemp(dir=sys.argv[1])
+memory, license = ctypes.create_string_buffer(program), ctypes.create_string_buffer(b"MIT")
+loaded = bpf(5, "=IIQQ44xI", 18, len(program) // 8, ctypes.addressof(memory), ctypes.addressof(license), 10)  # load
+bpf(8, "=IIII", os.open(group, os.O_RDONLY), loaded, 10, 0)  # attach
+subprocess.run(sys.argv[2:], preexec_fn=lambda: open(group + "/cgroup.procs", "w").write("0"))
+os.rmdir(group)'
 
 # Cilium does this for service addresses. The guard compares with the destination that the program passed.
 # bats test_tags=root
-@test "a destination rewritten by a cgroup BPF program is unprotected" {
-    connects_to_itself_nevertheless rewrite 10.96.0.1 80 127.0.0.1 50000 connect 10.96.0.1 80
-    assert_line 'local: 127.0.0.1:50000'
-    # The control: without rewriting, and with the port reserved, it is refused.
-    new_host
-    run -0 protected connect 10.96.0.1 80
-    assert_line 'connect: ENETUNREACH'
-    new_host
-    reserve_the_port
-    run -0 unprotected rewrite 10.96.0.1 80 127.0.0.1 50000 connect 10.96.0.1 80
-    assert_line 'connect: ECONNREFUSED'
+@test "a destination rewritten by a cgroup BPF program is unprotected until traced or reserved" {
+    mkdir "$BATS_TEST_TMPDIR/groups"
+    connects_to_itself_until_traced_or_reserved unshare --mount python3 -c "$rewrite" "$BATS_TEST_TMPDIR/groups" \
+        connect 10.96.0.1 80
 }
 
-# Asks a name server on TCP port 53, which has to be in the ephemeral range for a self-connection.
-ask_for_a_name() { # LIBRARY
+# Asks a name server on TCP port 53 from source port 53.
+ask_for_a_name() { # [COMMAND]...
     # shellcheck disable=SC2016 # for the inner shell
-    on here unshare --mount sh -c 'mount --bind "$1" /etc/resolv.conf &&
-        LD_PRELOAD=$2 exec timeout 5 getent hosts nowhere.example' \
-        sh "$BATS_TEST_TMPDIR/resolv.conf" "$1" || true
+    NOSELFCONN_LOG=$BATS_TEST_TMPDIR/log on here unshare --mount sh -c '
+        mount --bind "$1" /etc/resolv.conf && shift && exec timeout 5 "$@" getent hosts nowhere.example' \
+        sh "$BATS_TEST_TMPDIR/resolv.conf" "$@" || true
 }
 
-@test "glibc's resolver over TCP is unprotected" {
+@test "glibc's resolver over TCP is unprotected until traced or reserved" {
     echo 'nameserver 127.0.0.1
 options use-vc timeout:1 attempts:1' >"$BATS_TEST_TMPDIR/resolv.conf"
     on here tee /proc/sys/net/ipv4/ip_unprivileged_port_start <<<0
     filter here 'tcp sport 53 tcp dport 53 tcp flags & (syn | ack) == syn | ack counter'
-
     reserve_the_port 53
-    ask_for_a_name ''
-    run on here nft list ruleset
-    assert_output --partial 'counter packets 0 '
-
+    ask_for_a_name
+    refute has_self_connected
     on here tee /proc/sys/net/ipv4/ip_local_reserved_ports <<<''
     set_source_ports 53
-    ask_for_a_name "$library"
-    run on here nft list ruleset
-    assert_output --regexp 'counter packets [1-9]'
-}
-
-# A copy of `connect` that any user can run.
-privileged_copy() { # CHANGE... (a command for the copy)
-    folder=$(mktemp -d)
-    chmod 755 "$folder"
-    cp "$root/build/tests/connect" "$folder/connect"
-    cp "$library" "$folder/"
-    "$@" "$folder/connect"
-}
-
-preloaded_for_an_ordinary_user() { # PROGRAM [ARGUMENT]...
-    as_an_ordinary_user env LD_PRELOAD="$folder/libnoselfconn.so" "$@"
-}
-
-is_ignored_by_the_loader() {
-    set_source_ports 50000
-    run -0 preloaded_for_an_ordinary_user "$folder/connect" 127.0.0.1 50000
-    assert_connected_to_itself
-    # The control: without its privileges the program is protected.
+    ask_for_a_name env LD_PRELOAD="$library"
+    has_self_connected
+    [ ! -e "$BATS_TEST_TMPDIR/log" ]
     new_host
-    cp "$root/build/tests/connect" "$folder/ordinary"
-    set_source_ports 50000
-    run -0 preloaded_for_an_ordinary_user "$folder/ordinary" 127.0.0.1 50000
-    assert_refused
-    is_helped_by_reserving_the_port "$folder/connect" 127.0.0.1 50000
-    rm -rf "$folder"
+    on here tee /proc/sys/net/ipv4/ip_unprivileged_port_start <<<0
+    set_source_ports 53
+    ask_for_a_name "$launcher" --trace
+    run cat "$BATS_TEST_TMPDIR/log"
+    assert_output --regexp 'command="getent" .* endpoint=127.0.0.1:53 .* action=refused'
 }
 
 # bats test_tags=root
 @test "setuid and setgid programs and those with file capabilities are unprotected" {
-    local change
-    for change in 'chmod u+s' 'chmod g+s' 'setcap cap_net_raw=ep'; do
+    local change folder
+    folder=$(mktemp -d) # where the other user finds it
+    chmod 755 "$folder"
+    cp "$library" "$folder"
+    library=$folder/libnoselfconn.so
+    for change in true 'chmod u+s' 'chmod g+s' 'setcap cap_net_raw=ep'; do
         new_host
+        set_source_ports 50000
+        cp --remove-destination "$root/build/tests/connect" "$folder"
         # shellcheck disable=SC2086 # several words
-        privileged_copy $change
-        is_ignored_by_the_loader
+        $change "$folder/connect"
+        run -0 protected setpriv --reuid nobody --regid nogroup --clear-groups "$folder/connect" 127.0.0.1 50000
+        case $change in true) assert_refused ;; *) assert_connected_to_itself ;; esac
     done
+    rm -rf "$folder"
 }

@@ -12,29 +12,22 @@ launcher=$root/build/noselfconn
 # the kernel tries first, so that each run self-connects.
 never_fails() { # COMMAND-OF-THE-README COMMAND...
     local _
+    local -a by=("$launcher")
     grep -qF "\`$1\`" "$root/README.md"
-    set -- "$1" env --chdir "$BATS_TEST_TMPDIR/suites" HOME="$BATS_TEST_TMPDIR" "${@:2}"
+    [[ $1 != *--trace* ]] || by+=(--trace)
+    set -- env --chdir "$BATS_TEST_TMPDIR/suites" HOME="$BATS_TEST_TMPDIR" "${@:2}"
     cp -R "$root/tests/suites" "$BATS_TEST_TMPDIR"
-    on here "${@:2}" >"$BATS_TEST_TMPDIR/anywhere" 2>&1 || fail "$(cat "$BATS_TEST_TMPDIR/anywhere")"
+    on here "$@" >"$BATS_TEST_TMPDIR/anywhere" 2>&1 || fail "$(cat "$BATS_TEST_TMPDIR/anywhere")"
     new_host
     set_source_ports 50000 50001
-    run ! on here "${@:2}"
+    run ! on here "$@"
     assert_output --regexp "$failure"
     for _ in 1 2 3; do
         new_host
         set_source_ports 50000 50001
-        mapfile -t command < <(protecting "$1" "${@:2}")
-        run -0 on here "${command[@]}"
+        run -0 on here "${by[@]}" "$@"
         refute_output --regexp "$failure"
     done
-}
-
-protecting() { # COMMAND-OF-THE-README COMMAND...
-    case $1 in
-    'noselfconn --trace '*) printf '%s\n' "$launcher" --trace ;;
-    *) printf '%s\n' "$launcher" ;;
-    esac
-    printf '%s\n' "${@:2}"
 }
 
 @test "a Python suite with a dead port and a restarted server never fails" {

@@ -123,7 +123,7 @@ SOAK ?= 3600
 
 .PHONY: soak
 soak: all $(BUILD)/tests/attempts ## attempt for an hour, while servers come and go; SOAK=seconds
-	tests/soak $(SOAK)
+	$(OWN_HOST) --mount tests/soak $(SOAK)
 
 # In a network namespace, whose loopback has no other traffic.
 ROUNDS ?= 15
@@ -138,7 +138,7 @@ bench: all $(BUILD)/tests/empty.so ## measure what each guard costs; ROUNDS=numb
 
 .PHONY: test-programs
 test-programs: $(TEST_PROGRAMS) $(TEST_OBJECTS) $(addprefix build/tests/,dial dial-pie dial-static connect-musl \
-	connect-static connect-i386 raw-i386 connect-asan threads-tsan) $(STATIC_PROGRAMS) bare tsan asan
+	connect-static connect-i386 raw-i386 connect-asan threads-tsan own-connect) $(STATIC_PROGRAMS) bare tsan asan
 
 # The library for a process without dlsym and secure_getenv.
 .PHONY: bare
@@ -176,7 +176,6 @@ $(BUILD)/tests/%: tests/programs/%.c tests/programs/common.h Makefile
 	$(CC) -D_GNU_SOURCE $(TEST_CFLAGS) $(SANITIZERS) $(LDFLAGS) -o $@ $< $(LDLIBS)
 
 $(BUILD)/tests/uring: LDLIBS = -luring
-$(BUILD)/tests/own-connect: LDLIBS = -rdynamic
 
 $(BUILD)/static/%: tests/programs/%.c tests/programs/common.h Makefile
 	@mkdir -p $(@D)
@@ -193,6 +192,9 @@ $(eval $(call OTHER_BUILD,static,musl-gcc -static))
 $(eval $(call OTHER_BUILD,i386,i686-linux-gnu-gcc -static))
 $(eval $(call OTHER_BUILD,asan,gcc -fsanitize=address))
 $(eval $(call OTHER_BUILD,tsan,gcc -fsanitize=thread))
+
+build/tests/own-connect: tests/programs/plugins.c tests/programs/common.h Makefile
+	$(CC) -D_GNU_SOURCE -DOWN_CONNECT $(TEST_CFLAGS) $(LDFLAGS) -rdynamic -o $@ $<
 
 # Dynamic; with a loader but without libc; static.
 build/tests/dial build/tests/dial-pie build/tests/dial-static: tests/programs/dial.go Makefile
@@ -227,4 +229,3 @@ lint: ## check layout and style: clang-format, clang-tidy, cppcheck, shellcheck,
 	shfmt -i 4 -ln bash -d scripts/completion/noselfconn.bash
 	pyflakes3 scripts/demo tests/container tests/mutants tests/bench/bench
 	mandoc -T lint -W warning scripts/man/*.[178]
-

@@ -28,9 +28,6 @@ struct denied {
 static const struct denied calls[] = {
     {"connect", SYS_connect, -1, 0, EPERM},
     {"umask", SYS_umask, -1, 0, EPERM},
-    {"getsockname", SYS_getsockname, -1, 0, EPERM},
-    {"getsockopt", SYS_getsockopt, -1, 0, EPERM},
-    {"shutdown", SYS_shutdown, -1, 0, EPERM},
     {"ptrace", SYS_ptrace, -1, 0, EPERM},
     {"close_range", 436, -1, 0, EPERM},
     {"seccomp", SYS_seccomp, -1, 0, EPERM},
@@ -40,7 +37,6 @@ static const struct denied calls[] = {
     {"pidfd_getfd", 438, -1, 0, EPERM},
     {"process_vm_readv", SYS_process_vm_readv, -1, 0, EPERM},
     {"write-3", SYS_write, 0, 3, ENOBUFS},            /* the tracer's report */
-    {"mptcp", SYS_socket, 2, 262, EPROTONOSUPPORT},   /* IPPROTO_MPTCP, Linux 5.6 */
     {"get-syscall-info", SYS_ptrace, 0, 0x420e, EIO}, /* PTRACE_GET_SYSCALL_INFO, 5.3 */
     {"pidfd-thread", 434, 1, O_EXCL, EINVAL},         /* pidfd_open(), PIDFD_THREAD, 6.9 */
 };

@@ -2,10 +2,19 @@
 /* Loads a plugin, lets it connect, and prints the result:
  *
  *     plugins HOW PLUGIN ADDRESS PORT      HOW: plain, deepbind or dlmopen
- */
+ *
+ * Built with OWN_CONNECT, as own-connect, the program exports a connect() of its own. */
 #include "common.h"
 
 #include <dlfcn.h>
+#include <sys/syscall.h>
+
+#ifdef OWN_CONNECT
+int connect(int fd, __CONST_SOCKADDR_ARG address, socklen_t length)
+{
+    return (int)syscall(SYS_connect, fd, address.__sockaddr__, length);
+}
+#endif
 
 typedef int plugin_connect_function(int fd, const struct sockaddr *address, socklen_t length);
 

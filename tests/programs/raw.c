@@ -4,48 +4,17 @@
  *     raw [--socketcall] [CALL] ADDRESS PORT      CALL: connect, sendto, sendmsg or sendmmsg
  *
  * With the option it calls as 32-bit programs did before Linux 4.3 (socketcall(2)). Each argument
- * ends where mapped memory ends. With VANISH=N in the environment argument N (1: the address; 2:
- * the data; 3: the message; 4: the arguments of socketcall) is unmapped while the call waits, and
- * the call is then interrupted. */
+ * ends where mapped memory ends. With UNDUMPABLE in the environment only root may read its memory.
+ */
 #include "common.h"
 
 #include <linux/net.h>
-#include <pthread.h>
-#include <signal.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
 
 enum { FLAGS = MSG_FASTOPEN | MSG_NOSIGNAL };
-
-static int things, vanishing; /* the number of arguments so far, and the one to unmap */
-static pthread_t caller;
-
-static void interrupt(int signal)
-{
-    (void)signal;
-}
-
-static void *unmap(void *pages)
-{
-    poll(NULL, 0, 300);
-    if (munmap(pages, (size_t)sysconf(_SC_PAGESIZE)) != 0)
-        die("munmap");
-    pthread_kill(caller, SIGALRM);
-    return NULL;
-}
-
-static void unmap_later(void *pages)
-{
-    const struct sigaction action = {.sa_handler = interrupt};
-    pthread_t thread;
-
-    caller = pthread_self();
-    must(sigaction(SIGALRM, &action, NULL), "sigaction");
-    if (pthread_create(&thread, NULL, unmap, pages) != 0)
-        die("pthread_create");
-}
 
 static void *at_the_end(const void *data, size_t size)
 {
@@ -54,8 +23,6 @@ static void *at_the_end(const void *data, size_t size)
 
     if (pages == MAP_FAILED || munmap(pages + page, page) != 0)
         die("mmap");
-    if (++things == vanishing)
-        unmap_later(pages);
     return memcpy(pages + page - size, data, size);
 }
 
@@ -115,9 +82,6 @@ int main(int argc, char **argv)
 
     if (getenv("UNDUMPABLE") != NULL)
         must(prctl(PR_SET_DUMPABLE, 0L, 0L, 0L, 0L), "prctl");
-    const char *vanish = getenv("VANISH");
-    if (vanish != NULL)
-        vanishing = atoi(vanish);
     argc -= socketcall;
     argv += socketcall;
     if (argc == 4) {

@@ -1,24 +1,19 @@
 /* SPDX-License-Identifier: MIT */
-/* Connects to itself where a signal or a child of fork() or vfork() interferes:
+/* Connects to itself where a signal or a child of vfork() interferes:
  *
- *     signals handler   a handler that connects, while the interrupted code waits in connect() to
- *                       127.0.0.1:50001
  *     signals storm     20,000 times, under a timer whose handler connects too
- *     signals fork      in a child of fork(), then in the parent
  *     signals vfork     in a child of vfork(), which shares our memory, then in the parent
- *     signals pending   while SIGXFSZ is blocked and pending
  *
  * Each connects to its own port from 50000 on, and prints the result. */
 #include "common.h"
 
-#include <fcntl.h>
 #include <signal.h>
 #include <sys/time.h>
 #include <sys/wait.h>
 
 enum { STORM_CONNECTS = 20000, STORM_LONGEST_US = 100 };
 
-static volatile sig_atomic_t handler_refused, handler_other, handler_ran;
+static volatile sig_atomic_t handler_refused, handler_other;
 
 /* Returns 0, or the error of connect(). Async-signal-safe. */
 static int connect_to_itself(int port)
@@ -40,7 +35,6 @@ static void connect_in_handler(int signal)
     int error = errno;
 
     (void)signal;
-    handler_ran++;
     if (connect_to_itself(50002) == ECONNREFUSED)
         handler_refused++;
     else
@@ -56,18 +50,6 @@ static void set_timer(long us)
 
     must(sigaction(SIGALRM, &action, NULL), "sigaction");
     must(setitimer(ITIMER_REAL, &timer, NULL), "setitimer");
-}
-
-static void interrupted_by_a_handler_that_connects(void)
-{
-    const struct sockaddr_in silent = loopback(50001);
-    int fd = must(socket(AF_INET, SOCK_STREAM, 0), "socket"), error = 0;
-
-    set_timer(200000);
-    if (connect(fd, (const struct sockaddr *)&silent, sizeof silent) < 0)
-        error = errno;
-    printf("handler: ran %d refused %d\n", (int)handler_ran, (int)handler_refused);
-    print_outcome(fd, error);
 }
 
 /* One timer for each connect(), each a little later in it. A repeating timer could leave no time
@@ -89,51 +71,28 @@ static void under_a_timer_storm(void)
            (int)handler_other);
 }
 
-static void print_child_and_parent(pid_t child)
+static void in_a_child_of_vfork(void)
 {
     int status;
+    pid_t child = vfork(); /* NOLINT(clang-analyzer-*): is tested here */
 
+    if (child == 0)                      /* NOLINT(clang-analyzer-*) */
+        _exit(connect_to_itself(50000)); /* NOLINT(clang-analyzer-*) */
     must(waitpid(child, &status, 0), "waitpid");
     printf("child: %s\n", error_name(WEXITSTATUS(status)));
     printf("parent: %s\n", error_name(connect_to_itself(50002)));
 }
 
-static void while_a_signal_is_pending(void)
-{
-    sigset_t signals;
-
-    sigemptyset(&signals);
-    sigaddset(&signals, SIGXFSZ);
-    must(sigprocmask(SIG_BLOCK, &signals, NULL), "sigprocmask");
-    must(raise(SIGXFSZ), "raise");
-    printf("connect: %s\n", error_name(connect_to_itself(50002)));
-    must(sigpending(&signals), "sigpending");
-    printf("SIGXFSZ pending: %s\n", sigismember(&signals, SIGXFSZ) ? "yes" : "no");
-    must(sigprocmask(SIG_BLOCK, NULL, &signals), "sigprocmask");
-    printf("SIGPIPE blocked: %s\n", sigismember(&signals, SIGPIPE) ? "yes" : "no");
-}
-
 int main(int argc, char **argv)
 {
     const char *what = argc == 2 ? argv[1] : "";
-    pid_t child;
 
-    if (strcmp(what, "handler") == 0) {
-        interrupted_by_a_handler_that_connects();
-    } else if (strcmp(what, "storm") == 0) {
+    if (strcmp(what, "storm") == 0) {
         under_a_timer_storm();
-    } else if (strcmp(what, "fork") == 0) {
-        if ((child = must(fork(), "fork")) == 0)
-            _exit(connect_to_itself(50000));
-        print_child_and_parent(child);
     } else if (strcmp(what, "vfork") == 0) {
-        if ((child = vfork()) == 0)          /* NOLINT(clang-analyzer-*): is tested here, */
-            _exit(connect_to_itself(50000)); /* NOLINT(clang-analyzer-*): and connect() after it */
-        print_child_and_parent(child);
-    } else if (strcmp(what, "pending") == 0) {
-        while_a_signal_is_pending();
+        in_a_child_of_vfork();
     } else {
-        fprintf(stderr, "usage: signals handler|storm|fork|vfork|pending\n");
+        fprintf(stderr, "usage: signals storm|vfork\n");
         return 2;
     }
     return 0;
