@@ -194,8 +194,32 @@ print "connected: ", ($socket->connected ? "yes" : "no"), "\n";'
 }
 
 # bats test_tags=clients
+@test "hiredis calls the callback of a refused connection" {
+    gcc -o "$BATS_TEST_TMPDIR/hiredis" "$clients/hiredis.c" -lhiredis
+    is_refused_as_by_nobody 'callback: Connection refused' "$BATS_TEST_TMPDIR/hiredis"
+}
+
+# bats test_tags=clients
+@test "libuv calls the callback of a refused connection" {
+    gcc -o "$BATS_TEST_TMPDIR/libuv" "$clients/libuv.c" -luv
+    is_refused_as_by_nobody 'callback: ECONNREFUSED' "$BATS_TEST_TMPDIR/libuv"
+}
+
+# bats test_tags=clients
 @test "Java NIO's finishConnect() reports the refusal" {
     javac -d "$BATS_TEST_TMPDIR" "$clients/Connect.java"
     is_refused_as_by_nobody 'ConnectException: Connection refused' \
         java -Xshare:auto -XX:TieredStopAtLevel=1 -cp "$BATS_TEST_TMPDIR" Connect
+}
+
+# Prints HAProxy's log of its first health check.
+# shellcheck disable=SC2016 # for the inner shell
+first_health_check='/usr/local/lib/noselfconn-tests/haproxy -db -f "$0/haproxy.cfg" >"$1" 2>&1 &
+    until grep "^Health check" "$1"; do sleep 0.05; done
+    kill $!'
+
+# bats test_tags=clients
+@test "HAProxy's health check reports a refusal" {
+    is_refused_as_by_nobody 'Layer4 connection problem, info: "Connection refused"' \
+        sh -c "$first_health_check" "$clients" "$BATS_TEST_TMPDIR/log"
 }
