@@ -194,6 +194,7 @@ $(eval $(call OTHER_BUILD,asan,gcc -fsanitize=address))
 $(eval $(call OTHER_BUILD,tsan,gcc -fsanitize=thread))
 
 build/tests/own-connect: tests/programs/plugins.c tests/programs/common.h Makefile
+	@mkdir -p $(@D)
 	$(CC) -D_GNU_SOURCE -DOWN_CONNECT $(TEST_CFLAGS) $(LDFLAGS) -rdynamic -o $@ $<
 
 # Dynamic; with a loader but without libc; static.

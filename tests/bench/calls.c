@@ -1,12 +1,21 @@
 /* SPDX-License-Identifier: MIT */
-/* Prints the average time of connect() in nanoseconds, by TCP over loopback to a listener of this
- * process:
+/* Prints the average time of a call in nanoseconds:
  *
- *     calls COUNT */
+ *     calls connect COUNT    TCP over loopback, to a listener of this process
+ *     calls sendto COUNT     UDP over loopback, without MSG_FASTOPEN
+ *
+ * Of `connect` only connect() itself is timed.
+ *
+ *     calls start COUNT COMMAND [ARGUMENT]...    microseconds to start COMMAND, and to see it end
+ */
 #include "../programs/common.h"
 
+#include <spawn.h>
 #include <stdint.h>
+#include <sys/wait.h>
 #include <time.h>
+
+extern char **environ;
 
 static int64_t now_ns(void)
 {
@@ -15,27 +24,86 @@ static int64_t now_ns(void)
     return now.tv_sec * INT64_C(1000000000) + now.tv_nsec;
 }
 
-int main(int argc, char **argv)
+static int bound_socket(int type, struct sockaddr_in *address)
 {
-    struct sockaddr_in server = loopback(0);
-    socklen_t length = sizeof server;
-    int listener = must(socket(AF_INET, SOCK_STREAM, 0), "socket");
-    int count = argc == 2 ? atoi(argv[1]) : 0;
+    socklen_t length = sizeof *address;
+    int fd = must(socket(AF_INET, type, 0), "socket");
+
+    *address = loopback(0);
+    must(bind(fd, (struct sockaddr *)address, length), "bind");
+    must(getsockname(fd, (struct sockaddr *)address, &length), "getsockname");
+    return fd;
+}
+
+static int64_t connect_once(int listener, const struct sockaddr_in *server)
+{
+    int fd = must(socket(AF_INET, SOCK_STREAM, 0), "socket");
+    int64_t start = now_ns();
+    int result = connect(fd, (const struct sockaddr *)server, sizeof *server);
+    int64_t took = now_ns() - start;
+
+    must(result, "connect");
+    close_at_once(fd);
+    close(must(accept(listener, NULL, NULL), "accept"));
+    return took;
+}
+
+static int64_t time_connect(int count)
+{
+    struct sockaddr_in server;
+    int listener = bound_socket(SOCK_STREAM, &server);
     int64_t took = 0;
 
-    must(bind(listener, (struct sockaddr *)&server, length), "bind");
-    must(getsockname(listener, (struct sockaddr *)&server, &length), "getsockname");
     must(listen(listener, 16), "listen");
-    for (int i = 0; i < count; i++) {
-        int fd = must(socket(AF_INET, SOCK_STREAM, 0), "socket");
-        int64_t start = now_ns();
-        int result = connect(fd, (const struct sockaddr *)&server, sizeof server);
+    for (int i = 0; i < count; i++)
+        took += connect_once(listener, &server);
+    return took;
+}
 
-        took += now_ns() - start;
-        must(result, "connect");
-        close_at_once(fd);
-        close(must(accept(listener, NULL, NULL), "accept"));
+static int64_t time_sendto(int count)
+{
+    struct sockaddr_in receiver;
+    int client = must(socket(AF_INET, SOCK_DGRAM, 0), "socket");
+    int64_t start;
+
+    bound_socket(SOCK_DGRAM, &receiver);
+    start = now_ns();
+    for (int i = 0; i < count; i++) /* what does not fit any more is dropped */
+        must((int)sendto(client, "x", 1, 0, (struct sockaddr *)&receiver, sizeof receiver),
+             "sendto");
+    return now_ns() - start;
+}
+
+static double microseconds_to_start(int count, char **command)
+{
+    int64_t start = now_ns();
+
+    for (int i = 0; i < count; i++) {
+        pid_t child;
+        int status;
+        if (posix_spawnp(&child, command[0], NULL, NULL, command, environ) != 0)
+            die(command[0]);
+        must(waitpid(child, &status, 0), "waitpid");
+        if (status != 0)
+            exit(2);
     }
-    printf("%.1f\n", (double)took / count);
+    return (double)(now_ns() - start) / 1e3 / count;
+}
+
+int main(int argc, char **argv)
+{
+    int count = argc > 2 ? atoi(argv[2]) : 0;
+
+    if (argc == 3 && strcmp(argv[1], "connect") == 0)
+        printf("%.1f\n", (double)time_connect(count) / count);
+    else if (argc == 3 && strcmp(argv[1], "sendto") == 0)
+        printf("%.1f\n", (double)time_sendto(count) / count);
+    else if (argc > 3 && strcmp(argv[1], "start") == 0)
+        printf("%.1f\n", microseconds_to_start(count, argv + 3));
+    else {
+        fprintf(stderr, "usage: calls connect|sendto COUNT\n"
+                        "       calls start COUNT COMMAND [ARGUMENT]...\n");
+        return 2;
+    }
     return 0;
 }
