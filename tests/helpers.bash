@@ -155,7 +155,8 @@ new_debian() { # RELEASE PACKAGE[,PACKAGE]...
     local mirror
     # shellcheck disable=SC2016 # apt's own variable
     mirror=$(apt-get indextargets --format '$(SITE)' | grep '/debian/\?$' | head -n 1)
-    debootstrap --variant=minbase --include="$2" "$1" "$debian" "$mirror" >"$BATS_FILE_TMPDIR/debootstrap" 2>&1 ||
+    # With mounts of its own: a killed debootstrap leaves /proc mounted in the folder.
+    unshare --mount debootstrap --variant=minbase --include="$2" "$1" "$debian" "$mirror" >"$BATS_FILE_TMPDIR/debootstrap" 2>&1 ||
         fail "$(tail -n 5 "$BATS_FILE_TMPDIR/debootstrap")"
 }
 
