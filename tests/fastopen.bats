@@ -12,7 +12,7 @@ set_fast_open() { # SUM
 
 # The first message opens the connection, the second meets its outcome.
 # bats test_tags=severing
-@test "a non-blocking sendmmsg() counts both messages as sent, and SO_ERROR has the refusal" {
+@test "a non-blocking sendmmsg() counts one or both messages as sent, and SO_ERROR has the refusal" {
     local -a twice=(connect --nonblock --wait --by sendmmsg --say hello ::1 50000)
     set_fast_open 5
     set_source_ports 50002
@@ -26,7 +26,7 @@ set_fast_open() { # SUM
     set_fast_open 5
     set_source_ports 50000
     run -0 protected "${twice[@]}"
-    assert_line --index 0 'connect: 2'
+    assert_line --index 0 --regexp '^connect: [12]$' # 1 if ksoftirqd has yet to take in the SYN
     assert_line 'settled: ECONNREFUSED'
     lose_syns_to 50000 # the kernel does not try the second message
     run -0 protected "${twice[@]}"
