@@ -77,6 +77,16 @@ END
     done
 }
 
+@test "--help and the manual have the same synopsis" {
+    local synopsis
+    run -0 --separate-stderr "$launcher" --help
+    assert_equal "$stderr" ''
+    synopsis=$(sed -n '/^\.Sh SYNOPSIS/,/^\.Sh DESCRIPTION/p' "$root/scripts/man/noselfconn.1" | sed '/^\.Sh/d
+        s/^\.Nm/noselfconn/; s/Fl -/--/g; s/| -/| --/; s/Ar //g
+        s/^\.Op \(.*\) Op \(.*\)/[\1 [\2]]/; s/^\.Op \(.*\)/[\1]/; s/^\.//' | xargs)
+    assert_equal "$(sed 's/^usage://; /^$/q' <<<"$output" | tr '[:upper:]' '[:lower:]' | xargs)" "$synopsis"
+}
+
 @test "a missing command or an unknown option is 125 and the usage" {
     local arguments
     for arguments in '' '--' '--nonsense true' '--log'; do
