@@ -313,6 +313,7 @@ time.sleep(60)'
 
 # bats test_tags=root
 @test "--processes and --openmetrics show the rules of noselfconn-firewall" {
+    needs_a_namespace
     server 40000
     run -1 on here "$audit" --openmetrics
     assert_line 'noselfconn_firewall_on{family="IPv4"} 0'
