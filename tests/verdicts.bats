@@ -284,6 +284,7 @@ END
 # The loader ignores LD_PRELOAD exactly if the kernel sets AT_SECURE (getauxval(3)), which the program prints.
 # bats test_tags=root
 @test "a setuid, setgid or capability program is refused exactly if the kernel sets AT_SECURE" {
+    needs_a_namespace
     local folder caller by given
     local -a as
     # shellcheck disable=SC2016 # for the inner shell
@@ -402,6 +403,7 @@ install_in() { # FOLDER [VARIABLE=VALUE]...
 
 # bats test_tags=root
 @test "a setuid or setgid caller is refused" {
+    needs_a_namespace
     local ids folder
     public_folder
     for ids in 'os.setresuid(65534, 0, 0)' 'os.setresgid(65534, 0, 0)'; do
