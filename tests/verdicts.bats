@@ -380,6 +380,7 @@ install_in() { # FOLDER [VARIABLE=VALUE]...
 
 # bats test_tags=root
 @test "a missing /proc is reported" {
+    needs_a_namespace
     # shellcheck disable=SC2016 # for the inner shell
     run -125 on here unshare --mount sh -c 'mount -t tmpfs none /proc && exec "$0" --check' "$launcher"
     assert_line 'Is /proc mounted?'
