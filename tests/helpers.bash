@@ -150,13 +150,26 @@ as_an_ordinary_user() {
     on here setpriv --reuid nobody --regid nogroup --clear-groups "$@"
 }
 
+# Sets `folder` to one that other users may enter, with the launcher, the library and the FILEs: root's checkout may
+# be unreadable for them.
+public_folder() { # [FILE]...
+    chmod 711 "$BATS_RUN_TMPDIR"
+    folder=$BATS_TEST_TMPDIR
+    cp "$root/build/noselfconn" "$library" "$@" "$folder"
+}
+
+# Prints the address of Debian's mirror, and the release.
+debian_mirror() {
+    # shellcheck disable=SC2016 # apt's own variables
+    apt-get indextargets --format '$(SITE) $(RELEASE)' 'Created-By: Packages' | grep '/debian/\? ' | head -n 1
+}
+
 # Makes an empty Debian in the folder $debian, as root.
 new_debian() { # RELEASE PACKAGE[,PACKAGE]...
     local mirror
-    # shellcheck disable=SC2016 # apt's own variable
-    mirror=$(apt-get indextargets --format '$(SITE)' | grep '/debian/\?$' | head -n 1)
+    mirror=$(debian_mirror)
     # With mounts of its own: a killed debootstrap leaves /proc mounted in the folder.
-    unshare --mount debootstrap --variant=minbase --include="$2" "$1" "$debian" "$mirror" >"$BATS_FILE_TMPDIR/debootstrap" 2>&1 ||
+    unshare --mount debootstrap --variant=minbase --include="$2" "$1" "$debian" "${mirror% *}" >"$BATS_FILE_TMPDIR/debootstrap" 2>&1 ||
         fail "$(tail -n 5 "$BATS_FILE_TMPDIR/debootstrap")"
 }
 

@@ -189,9 +189,7 @@ options use-vc timeout:1 attempts:1' >"$BATS_TEST_TMPDIR/resolv.conf"
 # bats test_tags=root
 @test "setuid and setgid programs and those with file capabilities are unprotected" {
     local change folder
-    folder=$(mktemp -d) # where the other user finds it
-    chmod 755 "$folder"
-    cp "$library" "$folder"
+    public_folder
     library=$folder/libnoselfconn.so
     for change in true 'chmod u+s' 'chmod g+s' 'setcap cap_net_raw=ep'; do
         new_host
@@ -202,5 +200,4 @@ options use-vc timeout:1 attempts:1' >"$BATS_TEST_TMPDIR/resolv.conf"
         run -0 protected setpriv --reuid nobody --regid nogroup --clear-groups "$folder/connect" 127.0.0.1 50000
         case $change in true) assert_refused ;; *) assert_connected_to_itself ;; esac
     done
-    rm -rf "$folder"
 }

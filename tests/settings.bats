@@ -219,11 +219,9 @@ print(os.read(master, 1000).decode())'
 # bats test_tags=root
 @test "standard error can be a pipe of another user" {
     local folder pipe
-    folder=$(mktemp -d)
+    public_folder "$(command -v connect)"
     pipe=$folder/pipe
     mkfifo -m 600 "$pipe"
-    cp "$library" "$(command -v connect)" "$folder" # root's checkout may be unreadable for the user
-    chmod 755 "$folder"
     cat "$pipe" >"$BATS_TEST_TMPDIR/heard" &
     local reader=$!
     exec {writer}>"$pipe"
@@ -233,7 +231,6 @@ print(os.read(master, 1000).decode())'
     assert_refused
     exec {writer}>&-
     wait $reader
-    rm -r "$folder"
     run cat "$BATS_TEST_TMPDIR/heard"
     assert_output --partial action=refused
 }

@@ -100,12 +100,10 @@ go_results() {
 
 # The source of Debian's libuv, in $BATS_TEST_TMPDIR/libuv.
 get_libuv() {
-    local mirror apt
-    # shellcheck disable=SC2016 # apt's own variables
-    mirror=$(apt-get indextargets --format '$(SITE) $(RELEASE)' 'Created-By: Packages' | grep '/debian/\? ' | head -n 1)
+    local apt
     cd "$BATS_TEST_TMPDIR" || return
     mkdir -p lists/partial libuv
-    echo "deb-src $mirror main" >sources
+    echo "deb-src $(debian_mirror) main" >sources
     apt=(apt-get -qq -o Dir::Etc::SourceList="$PWD/sources" -o Dir::Etc::SourceParts=/dev/null -o Dir::State::Lists="$PWD/lists")
     "${apt[@]}" update
     "${apt[@]}" source --download-only libuv1
@@ -114,18 +112,18 @@ get_libuv() {
 
 # libuv's tests do not run as root.
 @test "libuv's tests have the same results traced" {
+    local folder
     get_libuv
     cmake -S libuv -B libuv/build >/dev/null
     make -s -C libuv/build uv_run_tests
-    cp "$launcher" libuv/build
     cd libuv/build || return
-    chmod a+x "$BATS_RUN_TMPDIR" "$BATS_RUN_TMPDIR/test" "$BATS_TEST_TMPDIR"
+    public_folder
     bare=(env HOME="$PWD" ./uv_run_tests)
     if [ "$EUID" -eq 0 ]; then
         chown -R nobody .
         bare=(setpriv --reuid nobody --regid nogroup --clear-groups "${bare[@]}")
     fi
-    traced=("${bare[@]::${#bare[@]}-1}" ./noselfconn --trace ./uv_run_tests)
+    traced=("${bare[@]::${#bare[@]}-1}" "$folder/noselfconn" --trace ./uv_run_tests)
     same_results libuv_results
     [ "$(libuv_results | wc -l)" -gt 300 ]
 }

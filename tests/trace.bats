@@ -485,13 +485,10 @@ END
 # bats test_tags=root
 @test "--trace refuses unreadable programs" {
     local folder
-    folder=$(mktemp -d) # where the other user finds it
-    chmod 755 "$folder"
-    cp "$launcher" "$folder"
+    public_folder
     install -m 711 /bin/true "$folder/unreadable"
     run -125 as_an_ordinary_user "$folder/noselfconn" --trace "$folder/unreadable"
     assert_output --partial 'cannot be read'
-    rm -rf "$folder"
 }
 
 # An instrumented tracer would report that it cannot write its coverage counters.
@@ -499,9 +496,7 @@ END
 @test "a non-dumpable program of an ordinary user is refused its IP connects" {
     server 50100
     local folder program call
-    folder=$(mktemp -d)
-    chmod 755 "$folder"
-    cp "$launcher" "$root/build/static/raw" "$root/build/tests/raw-i386" "$folder/"
+    public_folder "$root/build/static/raw" "$root/build/tests/raw-i386"
     export UNDUMPABLE=1
     for program in "$folder/raw" "$folder/raw-i386" "$folder/raw-i386 --socketcall"; do
         [[ $program != *i386* ]] || runs_32_bit || continue
@@ -518,7 +513,6 @@ END
             assert_line 'connect: 0'
         done
     done
-    rm -rf "$folder"
 }
 
 @test "no_new_privs is set only if the caller cannot install a filter without it" {

@@ -45,13 +45,6 @@ is_refused_under_it() { # COMMAND...
     assert_refused
 }
 
-# A folder that other users may enter, with the launcher and the library.
-public_folder() { # [FILE]...
-    chmod 711 "$BATS_RUN_TMPDIR"
-    folder=$BATS_TEST_TMPDIR
-    cp "$launcher" "$library" "$@" "$folder"
-}
-
 executable() { # NAME [LINE]...: in the test's folder
     printf '%s\n' "${@:2}" >"$BATS_TEST_TMPDIR/$1"
     chmod +x "$BATS_TEST_TMPDIR/$1"
