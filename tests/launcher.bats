@@ -81,9 +81,7 @@ END
     local synopsis
     run -0 --separate-stderr "$launcher" --help
     assert_equal "$stderr" ''
-    synopsis=$(sed -n '/^\.Sh SYNOPSIS/,/^\.Sh DESCRIPTION/p' "$root/scripts/man/noselfconn.1" | sed '/^\.Sh/d
-        s/^\.Nm/noselfconn/; s/Fl -/--/g; s/| -/| --/; s/Ar //g
-        s/^\.Op \(.*\) Op \(.*\)/[\1 [\2]]/; s/^\.Op \(.*\)/[\1]/; s/^\.//' | xargs)
+    synopsis=$(sed '1,/^\.SH SYNOPSIS/d; /^\.SH DESCRIPTION/,$d; /^\.HP/d; s/\\f[BIR]//g; s/\\//g' "$root/scripts/man/noselfconn.1" | xargs)
     assert_equal "$(sed 's/^usage://; /^$/q' <<<"$output" | tr '[:upper:]' '[:lower:]' | xargs)" "$synopsis"
 }
 
