@@ -16,56 +16,32 @@ static struct in6_addr v4_mapped(in_addr_t address)
     return mapped;
 }
 
-static bool read_ipv4(struct endpoint *endpoint, const struct sockaddr *address, socklen_t length)
+bool endpoint_read(struct endpoint *endpoint, const struct sockaddr *address, socklen_t length)
 {
     struct sockaddr_in in;
+    struct sockaddr_in6 in6;
+
     if (length < sizeof in)
         return false;
     memcpy(&in, address, sizeof in);
-    endpoint->address = v4_mapped(in.sin_addr.s_addr);
-    endpoint->port = in.sin_port;
-    return true;
-}
-
-static bool read_ipv6(struct endpoint *endpoint, const struct sockaddr *address, socklen_t length)
-{
-    struct sockaddr_in6 in6;
-    if (length < SIN6_LEAST_LENGTH)
-        return false;
-    memcpy(&in6, address, SIN6_LEAST_LENGTH);
-    endpoint->address = in6.sin6_addr;
-    endpoint->port = in6.sin6_port;
-    return true;
-}
-
-bool endpoint_read(struct endpoint *endpoint, const struct sockaddr *address, socklen_t length)
-{
-    sa_family_t family;
-    if (length < sizeof family)
-        return false;
-    memcpy(&family, address, sizeof family);
-    switch (family) {
-    case AF_INET: return read_ipv4(endpoint, address, length);
-    case AF_INET6: return read_ipv6(endpoint, address, length);
-    default: return false;
+    *endpoint = (struct endpoint){v4_mapped(in.sin_addr.s_addr), in.sin_port};
+    if (in.sin_family == AF_INET6 && length >= SIN6_LEAST_LENGTH) {
+        memcpy(&in6, address, SIN6_LEAST_LENGTH);
+        *endpoint = (struct endpoint){in6.sin6_addr, in6.sin6_port};
+        return true;
     }
+    return in.sin_family == AF_INET;
 }
 
 /* 0.0.0.0 leads to the local address (ip_route_output_key_hash_rcu), but :: leads to the loopback
  * address, whatever the socket is bound to (tcp_v6_connect). */
-void endpoint_resolve_wildcard(struct endpoint *destination, const struct endpoint *local)
+bool endpoint_is_reached(const struct endpoint *local, const struct in6_addr *destination)
 {
-    const struct in6_addr v4_any = v4_mapped(htonl(INADDR_ANY));
-    bool local_is_v4 = IN6_IS_ADDR_V4MAPPED(&local->address);
+    const struct in6_addr v4_any = v4_mapped(htonl(INADDR_ANY)), loopback = IN6ADDR_LOOPBACK_INIT,
+                          v4_loopback = v4_mapped(htonl(INADDR_LOOPBACK));
 
-    if (IN6_IS_ADDR_UNSPECIFIED(&destination->address))
-        destination->address = local_is_v4 ? v4_mapped(htonl(INADDR_LOOPBACK))
-                                           : (struct in6_addr)IN6ADDR_LOOPBACK_INIT;
-    else if (IN6_ARE_ADDR_EQUAL(&destination->address, &v4_any))
-        destination->address = local->address;
-}
-
-bool endpoint_same_address(const struct endpoint *a, const struct endpoint *b)
-{
-    return IN6_ARE_ADDR_EQUAL(&a->address, &b->address);
+    if (IN6_IS_ADDR_UNSPECIFIED(destination))
+        destination = IN6_IS_ADDR_V4MAPPED(&local->address) ? &v4_loopback : &loopback;
+    return IN6_ARE_ADDR_EQUAL(destination, &v4_any) ||
+           IN6_ARE_ADDR_EQUAL(destination, &local->address);
 }

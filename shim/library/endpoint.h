@@ -22,11 +22,8 @@ struct endpoint {
  * interface of the destination's scope (tcp_v6_connect), so that the local address has the same. */
 bool endpoint_read(struct endpoint *endpoint, const struct sockaddr *address, socklen_t length);
 
-/* Replaces a wildcard destination address by the one that the kernel connects to, given the local
- * endpoint of that connection. Any other destination stays as it is. */
-void endpoint_resolve_wildcard(struct endpoint *destination, const struct endpoint *local);
-
-/* The ports are not looked at: comparing two integers needs no function. */
-bool endpoint_same_address(const struct endpoint *a, const struct endpoint *b);
+/* Whether a connect() to that address, wildcards included, arrives at the local address of its own
+ * socket. The ports are not looked at: comparing two integers needs no function. */
+bool endpoint_is_reached(const struct endpoint *local, const struct in6_addr *destination);
 
 #endif

@@ -53,13 +53,6 @@ static bool local_endpoint(int fd, struct name *name, struct endpoint *local)
            endpoint_read(local, (struct sockaddr *)&name->address, name->length);
 }
 
-/* Rung 3: ports alone are not enough. 127.0.0.1:P to 127.0.0.2:P is a connection like any other. */
-static bool leads_back(const struct endpoint *local, struct endpoint destination)
-{
-    endpoint_resolve_wildcard(&destination, local);
-    return endpoint_same_address(local, &destination);
-}
-
 /* Of the level SOL_SOCKET; negative if the kernel does not tell. */
 static long socket_option(int fd, int option)
 {
@@ -266,7 +259,7 @@ struct verdict guard(ssize_t result, int error, int fd, const struct sockaddr *d
     if (!connection_began(result, error) || destination == NULL ||         /* 1 */
         !endpoint_read(&remote, destination, length) ||                    /* 1 */
         !local_endpoint(fd, &name, local) || local->port != remote.port || /* 2 */
-        !leads_back(local, remote) ||                                      /* 3 */
+        !endpoint_is_reached(local, &remote.address) ||                    /* 3 */
         (tcp = is_tcp(fd, result < 0)) == NO ||                            /* 4 */
         (tcp == YES && peer_is_somebody_else(fd)))                         /* 5 */
         return verdict;

@@ -38,11 +38,12 @@ static void put(struct line *line, const char *text)
 }
 
 /* By a constant: not every processor can divide, and libgcc, which can, is not linked in. */
-static void put_decimal(struct line *line, uint32_t number, int least_digits)
+static void put_decimal(struct line *line, const char *before, uint32_t number, int least_digits)
 {
     char digits[10]; /* of 2^32 - 1 */
     int count = 0;
 
+    put(line, before);
     do {
         digits[count++] = (char)('0' + number % 10);
         number /= 10;
@@ -62,21 +63,12 @@ static void put_hexadecimal(struct line *line, uint16_t number)
 }
 
 /* Any process can choose its name: nothing in it may end the quotes or the line. */
-static bool is_harmless(char c)
-{
-    return c >= ' ' && c <= '~' && c != '"' && c != '\\';
-}
-
 static void put_quoted(struct line *line, const char *text)
 {
-    put(line, "\"");
-    for (; *text != '\0'; text++) {
-        if (is_harmless(*text))
-            put_char(line, *text);
-        else
-            put_char(line, '?');
-    }
-    put(line, "\"");
+    put_char(line, '"');
+    for (; *text != '\0'; text++)
+        put_char(line, *text < ' ' || *text > '~' || *text == '"' || *text == '\\' ? '?' : *text);
+    put_char(line, '"');
 }
 
 static uint32_t days_in_year(uint32_t year)
@@ -94,11 +86,9 @@ static void put_date(struct line *line, uint32_t days_since_1970)
     days_in_month[1] += days_in_year(year) - 365;
     for (; day >= days_in_month[month]; month++)
         day -= days_in_month[month];
-    put_decimal(line, year, 4);
-    put_char(line, '-');
-    put_decimal(line, month + 1, 2);
-    put_char(line, '-');
-    put_decimal(line, day + 1, 2);
+    put_decimal(line, "time=", year, 4);
+    put_decimal(line, "-", month + 1, 2);
+    put_decimal(line, "-", day + 1, 2);
 }
 
 /* RFC 3339, in UTC. libc's functions for this may take locks. */
@@ -112,24 +102,10 @@ static void put_time(struct line *line)
     /* Unsigned, the 32 bits that a 32-bit process gets last until 2106. */
     uint32_t seconds = (uint32_t)now.seconds;
     put_date(line, seconds / 86400);
-    put_char(line, 'T');
-    put_decimal(line, seconds / 3600 % 24, 2);
-    put_char(line, ':');
-    put_decimal(line, seconds / 60 % 60, 2);
-    put_char(line, ':');
-    put_decimal(line, seconds % 60, 2);
-    put_char(line, '.');
-    put_decimal(line, (uint32_t)now.nanoseconds / 1000000, 3);
-    put_char(line, 'Z');
-}
-
-static void put_ipv4(struct line *line, const uint8_t address[4])
-{
-    for (int i = 0; i < 4; i++) {
-        if (i > 0)
-            put_char(line, '.');
-        put_decimal(line, address[i], 1);
-    }
+    put_decimal(line, "T", seconds / 3600 % 24, 2);
+    put_decimal(line, ":", seconds / 60 % 60, 2);
+    put_decimal(line, ":", seconds % 60, 2);
+    put_decimal(line, ".", (uint32_t)now.nanoseconds / 1000000, 3);
 }
 
 /* RFC 5952: the first of the longest runs of two zero groups or more becomes "::". */
@@ -163,15 +139,17 @@ static void put_ipv6(struct line *line, const struct in6_addr *address)
 
 static void put_endpoint(struct line *line, const struct endpoint *endpoint)
 {
+    const uint8_t *bytes = endpoint->address.s6_addr;
+
     if (IN6_IS_ADDR_V4MAPPED(&endpoint->address)) {
-        put_ipv4(line, &endpoint->address.s6_addr[12]);
+        for (int i = 12; i < 16; i++)
+            put_decimal(line, i == 12 ? "" : ".", bytes[i], 1);
     } else {
         put_char(line, '[');
         put_ipv6(line, &endpoint->address);
         put_char(line, ']');
     }
-    put_char(line, ':');
-    put_decimal(line, ntohs(endpoint->port), 1);
+    put_decimal(line, ":", ntohs(endpoint->port), 1);
 }
 
 /* The kernel's signal set, which is not libc's sigset_t: 64 bits, and 128 on MIPS; both signals are
@@ -282,8 +260,7 @@ static int reopen_without_blocking(int fd)
     struct line path = {.length = 0};
     int own;
 
-    put(&path, "/proc/thread-self/fd/");
-    put_decimal(&path, (uint32_t)fd, 1);
+    put_decimal(&path, "/proc/thread-self/fd/", (uint32_t)fd, 1);
     put_char(&path, '\0');
     own = (int)SYSTEM_CALL(SYS_openat, AT_FDCWD, path.text, APPEND);
     SYSTEM_CALL(SYS_close, fd);
@@ -311,36 +288,25 @@ static void append(const struct line *line, int standard_error, const struct fil
     SYSTEM_CALL(SYS_close, fd);
 }
 
-static const char *action_name(enum action action)
-{
-    switch (action) {
-    case ACTION_REFUSED: return "refused";
-    case ACTION_ALLOWED: return "allowed";
-    default: return "undecided";
-    }
-}
-
 void report(const struct event *event, int standard_error, const struct file_identity *at_load)
 {
+    const enum action action = event->verdict->action;
     struct line line = {.length = 0};
 
-    put(&line, "time=");
     put_time(&line);
-    put(&line, " pid=");
-    put_decimal(&line, event->process, 1);
+    put_decimal(&line, "Z pid=", event->process, 1);
     put(&line, " command=");
     put_quoted(&line, event->command);
-    put(&line, " thread=");
-    put_decimal(&line, event->thread, 1);
+    put_decimal(&line, " thread=", event->thread, 1);
     put(&line, " call=");
     put(&line, event->call);
-    put(&line, " fd=");
-    put_decimal(&line, (uint32_t)event->fd, 1);
+    put_decimal(&line, " fd=", (uint32_t)event->fd, 1);
     put(&line, " endpoint=");
     put_endpoint(&line, &event->verdict->endpoint);
     put(&line, settings.mode == MODE_OBSERVE ? " mode=observe" : " mode=enforce");
     put(&line, " action=");
-    put(&line, action_name(event->verdict->action));
-    put_char(&line, '\n');
+    put(&line, action == ACTION_REFUSED   ? "refused\n"
+               : action == ACTION_ALLOWED ? "allowed\n"
+                                          : "undecided\n");
     append(&line, standard_error, at_load);
 }

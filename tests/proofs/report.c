@@ -51,10 +51,11 @@ long system_call(long number, void *a, void *b, void *c, void *d, void *e, void 
 }
 
 /* These stand for put_decimal(), of which only the last digit counts, and put_ipv6(). */
-void some_decimal(struct line *line, uint32_t number, int least)
+void some_decimal(struct line *line, const char *before, uint32_t number, int least)
 {
     static const uint32_t end[] = {0, 100000, 100, 1000, 10000};
 
+    put(line, before);
     put_char(line, (char)('0' + number % 10));
     line->length += number >= end[least] ? 9 : least == 1 ? 4 : (size_t)least - 1;
 }
@@ -70,8 +71,8 @@ void any_part(void)
     const uint32_t number = (uint32_t)nondet_long();
     const int least = 1 + (int)((unsigned long)nondet_long() % 4);
 
-    put_decimal(&decimal, number, least);
-    some_decimal(&some, number, least);
+    put_decimal(&decimal, "", number, least);
+    some_decimal(&some, "", number, least);
     __CPROVER_havoc_object(&any);
     put_ipv6(&ipv6, &any.verdict.endpoint.address);
     PROVE(decimal.length <= some.length && ipv6.length < 40,
