@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Shared by the files of the launcher. Nothing is freed: this process soon becomes the command. */
-#ifndef NOSELFCONN_LAUNCHER_H
-#define NOSELFCONN_LAUNCHER_H
+#pragma once
 
 #include <limits.h>
 #include <stdbool.h>
@@ -81,5 +80,3 @@ void have_tox_pass_preload(void);
 #define PROVE_OPTION "connect-to-itself"
 void prove(const struct launch *launch);
 int connect_to_itself(bool is_raw);
-
-#endif

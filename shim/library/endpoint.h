@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* An endpoint: an IP address and a TCP port, normalised so that two of them can be compared.
  * Pure: no system call, no errno, no memory but what is passed in. */
-#ifndef NOSELFCONN_ENDPOINT_H
-#define NOSELFCONN_ENDPOINT_H
+#pragma once
 
 #include <netinet/in.h>
 #include <stdbool.h>
@@ -25,5 +24,3 @@ bool endpoint_read(struct endpoint *endpoint, const struct sockaddr *address, so
 /* Whether a connect() to that address, wildcards included, arrives at the local address of its own
  * socket. The ports are not looked at: comparing two integers needs no function. */
 bool endpoint_is_reached(const struct endpoint *local, const struct in6_addr *destination);
-
-#endif

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#ifndef NOSELFCONN_GUARD_H
-#define NOSELFCONN_GUARD_H
+#pragma once
 
 #include "endpoint.h"
 
@@ -45,5 +44,3 @@ struct verdict guard(ssize_t result, int error, int fd, const struct sockaddr *d
 /* Whether the connection of a TCP socket is none to itself, by the kernel's counters alone: then
  * guard() leaves it alone. False if they do not tell. */
 bool hears_somebody_else(int fd);
-
-#endif

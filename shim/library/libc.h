@@ -2,8 +2,7 @@
 /* libc may be missing: the loader links a program without it (Go with -buildmode=pie), too, and an
  * unresolved strong reference would end that program. So each reference is weak, and no NULL is
  * called. */
-#ifndef NOSELFCONN_LIBC_H
-#define NOSELFCONN_LIBC_H
+#pragma once
 
 #include <errno.h>
 #include <stddef.h>
@@ -20,5 +19,3 @@ static inline int fail_with(int error)
         errno = error;
     return -1;
 }
-
-#endif

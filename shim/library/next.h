@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The interposed functions, and the next definition of each in the loader's search order: the C
  * library's, or that of another preload behind this one. */
-#ifndef NOSELFCONN_NEXT_H
-#define NOSELFCONN_NEXT_H
+#pragma once
 
 #include <stdbool.h>
 #include <sys/socket.h>
@@ -38,5 +37,3 @@ void next_resolve(void);
 /* Whether another copy of this library is behind this one: preloaded by another path, say.
  * Leaves errno as it was. */
 bool next_is_another_copy(void);
-
-#endif

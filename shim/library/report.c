@@ -67,7 +67,10 @@ static void put_quoted(struct line *line, const char *text)
 {
     put_char(line, '"');
     for (; *text != '\0'; text++)
-        put_char(line, *text < ' ' || *text > '~' || *text == '"' || *text == '\\' ? '?' : *text);
+        if (*text < ' ' || *text > '~' || *text == '"' || *text == '\\')
+            put_char(line, '?');
+        else
+            put_char(line, *text);
     put_char(line, '"');
 }
 

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#ifndef NOSELFCONN_REPORT_H
-#define NOSELFCONN_REPORT_H
+#pragma once
 
 #include "guard.h"
 #include "settings.h"
@@ -30,5 +29,3 @@ struct event {
  * signal in the program, and gives up silently if the line cannot be written. Leaves errno
  * alone. Async-signal-safe. */
 void report(const struct event *event, int standard_error, const struct file_identity *at_load);
-
-#endif

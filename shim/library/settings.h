@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* The settings of the environment, read once at load. */
-#ifndef NOSELFCONN_SETTINGS_H
-#define NOSELFCONN_SETTINGS_H
+#pragma once
 
 #include <limits.h>
 #include <stdint.h>
@@ -39,5 +38,3 @@ void settings_read(const char *mode, const char *log);
 
 /* Leaves errno alone. */
 struct file_identity file_identity(int fd);
-
-#endif

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* System calls without libc: they leave errno alone, also on failure, are no cancellation points,
  * cannot be interposed, and work in a thread without thread-local storage. */
-#ifndef NOSELFCONN_SYSTEM_CALL_H
-#define NOSELFCONN_SYSTEM_CALL_H
+#pragma once
 
 #include <sys/syscall.h>
 
@@ -81,5 +80,3 @@ static inline long system_call(long number, long a, long b, long c, long d, long
 #define SYSTEM_CALL(number, ...) SYSTEM_CALL_OF_SIX(number, __VA_ARGS__, 0, 0, 0, 0, 0, 0)
 #define SYSTEM_CALL_OF_SIX(number, a, b, c, d, e, f, ...)                                          \
     system_call(number, (long)(a), (long)(b), (long)(c), (long)(d), (long)(e), (long)(f))
-
-#endif

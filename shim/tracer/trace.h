@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The second way to the guard, for programs without a loader: a tracer looks at their system calls.
  * interpose.c is the first. */
-#ifndef NOSELFCONN_TRACE_H
-#define NOSELFCONN_TRACE_H
+#pragma once
 
 #include <stddef.h>
 
@@ -16,5 +15,3 @@
  * bytes: no call of this process is looked at then. Ends the process if its calls already stop
  * for the tracer, but their results cannot be changed. */
 const char *trace_begin(const char *mode, const char *log, char *why, size_t size);
-
-#endif

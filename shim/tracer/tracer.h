@@ -8,8 +8,7 @@
  *     program <- result
  *
  * A call that cannot be looked at never begins: it fails as a refused connect(). */
-#ifndef NOSELFCONN_TRACER_H
-#define NOSELFCONN_TRACER_H
+#pragma once
 
 #include <errno.h>
 #include <linux/ptrace.h>
@@ -107,5 +106,3 @@ void processor_skip_call(pid_t thread, uint32_t architecture);
 
 /* Of a thread that is stopped as a call returns: the call fails with `error`. */
 void processor_fail_call(pid_t thread, uint32_t architecture, int error);
-
-#endif

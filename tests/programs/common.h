@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Shared by the test programs, which are also built with musl and for other processors. Their own
  * errors exit with status 2. */
-#ifndef NOSELFCONN_TESTS_COMMON_H
-#define NOSELFCONN_TESTS_COMMON_H
+#pragma once
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -244,5 +243,3 @@ static inline int socket_for(int argc, char **argv, struct sockaddr_storage *des
     *length = parse_address(argv[1], argv[2], destination);
     return must(socket(destination->ss_family, SOCK_STREAM, 0), "socket");
 }
-
-#endif
