@@ -334,6 +334,7 @@ attempt("a full socket", stderr=theirs)'
     assert_equal "${#lines[@]}" 8
 }
 
+# bats test_tags=shipped
 @test "a line that the file size limit cuts off is removed from the log" {
     local program='
 import socket
