@@ -5,15 +5,15 @@
 
 void __gcov_dump(void);
 void __gcov_reset(void);
-int __real_execve(const char *path, char *const *arguments, char *const *environment);
+int __real_execvp(const char *file, char *const *arguments);
 _Noreturn void __real__exit(int status);
-int __wrap_execve(const char *path, char *const *arguments, char *const *environment);
+int __wrap_execvp(const char *file, char *const *arguments);
 _Noreturn void __wrap__exit(int status);
 
-int __wrap_execve(const char *path, char *const *arguments, char *const *environment)
+int __wrap_execvp(const char *file, char *const *arguments)
 {
     __gcov_dump();
-    int result = __real_execve(path, arguments, environment);
+    int result = __real_execvp(file, arguments);
     __gcov_reset(); /* what was written once is not written again */
     return result;
 }

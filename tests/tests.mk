@@ -103,7 +103,7 @@ coverage: ## run the tests instrumented and print the covered lines and branches
 	set -e; copy=$$(mktemp -d); trap 'rm -rf "$$copy"' EXIT; chmod 755 "$$copy"; \
 	cp -R shim tests scripts Makefile README.md "$$copy"; cd "$$copy"; \
 	measured() { $(MAKE) --no-print-directory "$$@" OTHER_TESTS=',!shipped' INSTRUMENT="-O0 --coverage \
-		-fprofile-update=atomic -fno-exceptions -Wl,--wrap=execve,--wrap=_exit $(CURDIR)/tests/coverage.c"; }; \
+		-fprofile-update=atomic -fno-exceptions -Wl,--wrap=execvp,--wrap=_exit $(CURDIR)/tests/coverage.c"; }; \
 	measured all test-programs; \
 	find build -name '*.gcno' | sed 's/no$$/da/' | while read -r counters; do :>"$$counters"; chmod 666 "$$counters"; done; \
 	measured check; \
