@@ -22,35 +22,16 @@ foreign() { # PREFIX PRELOAD PROGRAM [ARGUMENT]...
     fi
 }
 
-# As in contract.bats.
-keeps_the_contract() { # PREFIX [OPTION...] ADDRESS
-    local prefix=$1 library=$root/build/$1/libnoselfconn.so refusal
-    local -a arguments=("${@:2}")
-
-    new_host
-    set_source_ports 50002
-    run -0 --separate-stderr foreign "$prefix" '' contract "${arguments[@]}" 50000 50002 50010
-    assert_line --regexp '^result: -1 (ECONNREFUSED|EINPROGRESS)$'
-    assert_line 'the client heard: pong'
-    refusal=$output
-    new_host
-    set_source_ports 50000
-    run -0 --separate-stderr foreign "$prefix" "$library" contract "${arguments[@]}" 50000 50000 50010
-    assert_equal "$stderr" ''
-    assert_equal "$output" "$refusal"
-    new_host
-    set_source_ports 50000
-    run -0 foreign "$prefix" '' connect "${arguments[-1]}" 50000
-    assert_connected_to_itself
-}
-
 works_on() { # PREFIX
-    local library=$root/build/$1/libnoselfconn.so
+    local library=$root/build/$1/libnoselfconn.so refusal
+    local -a arguments
+    echo "$1"
     run -0 nm --dynamic --undefined-only "$library"
     assert_line --partial ' w dlsym'
     refute_line --regexp ' U '
 
     # On 32 bit a file opened without O_LARGEFILE is limited to 2 GiB.
+    new_host
     set_source_ports 50000
     truncate --size 2G "$BATS_TEST_TMPDIR/log"
     NOSELFCONN_LOG=$BATS_TEST_TMPDIR/log run -0 foreign "$1" "$library" connect ::1 50000
@@ -60,11 +41,27 @@ works_on() { # PREFIX
         '^time=20[0-9-]{8}T[0-9:.]{12}Z pid=[0-9]+ command="[^"]+" thread=[0-9]+ call=connect fd=[0-9]+ endpoint=\[::1\]:50000 mode=enforce action=refused$'
     rm "$BATS_TEST_TMPDIR/log"
 
-    keeps_the_contract "$1" 127.0.0.1
-    keeps_the_contract "$1" --nonblock ::1
-    keeps_the_contract "$1" --by sendto 127.0.0.1
-    keeps_the_contract "$1" --nonblock --by sendmsg ::1
-    keeps_the_contract "$1" --by sendmmsg 127.0.0.1
+    # As in contract.bats.
+    while read -r -a arguments; do
+        new_host
+        set_source_ports 50002
+        run -0 foreign "$1" '' contract "${arguments[@]}" 50000 50002 50010
+        assert_line --regexp '^result: -1 (ECONNREFUSED|EINPROGRESS)$'
+        assert_line 'the client heard: pong'
+        refusal=$output
+        new_host
+        set_source_ports 50000
+        run -0 foreign "$1" "$library" contract "${arguments[@]}" 50000 50000 50010
+        assert_equal "$output" "$refusal"
+        run -0 foreign "$1" '' connect "${arguments[-1]}" 50000
+        assert_connected_to_itself
+    done <<'EOF'
+127.0.0.1
+--nonblock ::1
+--by sendto 127.0.0.1
+--nonblock --by sendmsg ::1
+--by sendmmsg 127.0.0.1
+EOF
 
     # A cancelled thread unwinds through the library's frames. qemu-i386 cannot cancel threads.
     [ "$1" != i686-linux-gnu ] || runs_32_bit || return 0
@@ -76,38 +73,18 @@ works_on() { # PREFIX
 }
 
 # bats test_tags=shipped
-@test "i686 programs are protected" {
+@test "i686, aarch64 and s390x (big-endian) programs are protected" {
     works_on i686-linux-gnu
-}
-
-# bats test_tags=shipped
-@test "aarch64 programs are protected" {
     works_on aarch64-linux-gnu
-}
-
-# bats test_tags=shipped
-@test "s390x (big-endian) programs are protected" {
     works_on s390x-linux-gnu
-}
-
-# bats test_tags=more-architectures
-@test "armhf programs are protected" {
-    works_on arm-linux-gnueabihf
-}
-
-# bats test_tags=more-architectures
-@test "riscv64 programs are protected" {
-    works_on riscv64-linux-gnu
-}
-
-# bats test_tags=more-architectures
-@test "ppc64el programs are protected" {
-    works_on powerpc64le-linux-gnu
 }
 
 # MIPS has signal sets of 128 bits.
 # bats test_tags=more-architectures
-@test "mips64el programs are protected" {
+@test "armhf, riscv64, ppc64el and mips64el programs are protected" {
+    works_on arm-linux-gnueabihf
+    works_on riscv64-linux-gnu
+    works_on powerpc64le-linux-gnu
     works_on mips64el-linux-gnuabi64
 }
 

@@ -65,7 +65,7 @@ load helpers
 }
 
 # Two copies: from a checkout and an installation, say.
-@test "preloaded twice, the library refuses and logs each self-connection once, in every mode" {
+@test "preloaded twice, the library logs each self-connection once, and calls a preload between" {
     local mode order copy=$BATS_TEST_TMPDIR/libnoselfconn-copy.so
     cp "$library" "$copy"
     for mode in observe enforce; do
@@ -74,18 +74,11 @@ load helpers
             set_source_ports 50000
             NOSELFCONN_MODE=$mode NOSELFCONN_LOG=$BATS_TEST_TMPDIR/log \
                 run -0 on here env LD_PRELOAD="$order" connect 127.0.0.1 50000
+            [ "$order" = "$library:$copy" ] || assert_line 'the next definition was called'
             run grep -c "mode=$mode" "$BATS_TEST_TMPDIR/log"
             assert_output 1
             rm "$BATS_TEST_TMPDIR/log"
         done
-    done
-}
-
-@test "a preload behind the library is called, in glibc and musl" {
-    local program
-    for program in connect connect-musl; do
-        run -0 on here env LD_PRELOAD="$library:$(preload next)" "$program" 127.0.0.1 50000
-        assert_line 'the next definition was called'
     done
 }
 
@@ -111,34 +104,17 @@ one byte, and no more mapped: 0 0'
 # Writes would contend for cache lines.
 # bats test_tags=shipped
 @test "after its start the library writes to none of its pages" {
-    set_source_ports 20000 20009
-    server 50100
-    cat >"$BATS_TEST_TMPDIR/frozen.py" <<'EOF'
-import ctypes, errno, re, socket
-
-libc = ctypes.CDLL(None, use_errno=True)
+    set_source_ports 50000
+    run -0 protected python3 -c '
+import ctypes, re, socket
 frozen = 0
 for line in open("/proc/self/maps").read().splitlines():
-    start, end = (int(number, 16) for number in re.match("(.*?)-(.*?) ", line).groups())
-    if "libnoselfconn.so" in line and "w" in line.split()[1]:
-        frozen += libc.mprotect(ctypes.c_void_p(start), ctypes.c_size_t(end - start), 1) == 0
-print("frozen:", frozen)
-client = socket.create_connection(("127.0.0.1", 50100))
-client.sendall(b"hello\n")
-print(client.recv(100))
-for _ in range(20):
-    try:
-        client = socket.socket()
-        client.bind(("127.0.0.1", 50000))
-        client.connect(("127.0.0.1", 50000))
-        print("connected")
-    except OSError as error:
-        print(errno.errorcode[error.errno])
-EOF
-    run -0 protected python3 "$BATS_TEST_TMPDIR/frozen.py"
-    assert_line --index 0 --regexp '^frozen: [1-9]'
-    assert_line --index 1 "b'answer-hello\\n'"
-    assert_equal "$(grep -c ECONNREFUSED <<<"$output")" 20
+    start, end, rights = re.match("(.*?)-(.*?) (.*?) ", line).groups()
+    if "libnoselfconn.so" in line and "w" in rights:
+        start, size = int(start, 16), int(end, 16) - int(start, 16)
+        frozen += ctypes.CDLL(None).mprotect(ctypes.c_void_p(start), ctypes.c_size_t(size), 1) == 0
+print("frozen", frozen, "error", socket.socket().connect_ex(("127.0.0.1", 50000)))'
+    assert_output --regexp '^frozen [1-9] error 111$'
 }
 
 # dlsym was in libdl before glibc 2.34; secure_getenv is missing before 2.17. The first preload has a dlsym() that

@@ -16,6 +16,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/time.h>
 #include <unistd.h>
 
 #ifndef IPPROTO_MPTCP
@@ -37,36 +38,19 @@ static inline int must(int result, const char *what)
 
 static inline const char *error_name(int error)
 {
+#define NAME(error)                                                                                \
+    {                                                                                              \
+        error, #error                                                                              \
+    }
     static const struct {
         int error;
         const char *name;
-    } names[] = {
-        {0, "0"},
-        {EACCES, "EACCES"},
-        {EADDRINUSE, "EADDRINUSE"},
-        {EADDRNOTAVAIL, "EADDRNOTAVAIL"},
-        {EAFNOSUPPORT, "EAFNOSUPPORT"},
-        {EAGAIN, "EAGAIN"},
-        {EALREADY, "EALREADY"},
-        {EBADF, "EBADF"},
-        {ECONNABORTED, "ECONNABORTED"},
-        {ECONNREFUSED, "ECONNREFUSED"},
-        {ECONNRESET, "ECONNRESET"},
-        {EFAULT, "EFAULT"},
-        {EHOSTUNREACH, "EHOSTUNREACH"},
-        {EINPROGRESS, "EINPROGRESS"},
-        {EINTR, "EINTR"},
-        {EINVAL, "EINVAL"},
-        {EISCONN, "EISCONN"},
-        {ENETUNREACH, "ENETUNREACH"},
-        {ENOENT, "ENOENT"},
-        {ENOTCONN, "ENOTCONN"},
-        {ENOTSOCK, "ENOTSOCK"},
-        {EPERM, "EPERM"},
-        {EPIPE, "EPIPE"},
-        {EPROTOTYPE, "EPROTOTYPE"},
-        {ETIMEDOUT, "ETIMEDOUT"},
-    };
+    } names[] = {{0, "0"},           NAME(EADDRINUSE), NAME(EADDRNOTAVAIL), NAME(EAFNOSUPPORT),
+                 NAME(EAGAIN),       NAME(EALREADY),   NAME(EBADF),         NAME(ECONNABORTED),
+                 NAME(ECONNREFUSED), NAME(ECONNRESET), NAME(EFAULT),        NAME(EINPROGRESS),
+                 NAME(EINTR),        NAME(EINVAL),     NAME(EISCONN),       NAME(ENETUNREACH),
+                 NAME(ENOENT),       NAME(ENOTCONN),   NAME(ENOTSOCK),      NAME(EPERM),
+                 NAME(EPIPE),        NAME(EACCES),     NAME(ETIMEDOUT)};
     static char number[16];
 
     for (size_t i = 0; i < sizeof names / sizeof *names; i++)
@@ -74,6 +58,12 @@ static inline const char *error_name(int error)
             return names[i].name;
     snprintf(number, sizeof number, "E#%d", error);
     return number;
+}
+
+static inline in_port_t *port_of(struct sockaddr_storage *address)
+{
+    return address->ss_family == AF_INET6 ? &((struct sockaddr_in6 *)address)->sin6_port
+                                          : &((struct sockaddr_in *)address)->sin_port;
 }
 
 /* HOST is a numeric address, with an optional %SCOPE. */
@@ -85,28 +75,20 @@ static inline socklen_t parse_address(const char *host, const char *port,
     const char *scope = strchr(host, '%');
     char text[INET6_ADDRSTRLEN];
 
-    memset(address, 0, sizeof *address);
     snprintf(text, sizeof text, "%.*s", (int)strcspn(host, "%"), host);
-    if (inet_pton(AF_INET, text, &ipv4->sin_addr) == 1) {
-        ipv4->sin_family = AF_INET;
-        ipv4->sin_port = htons((in_port_t)atoi(port));
-        return sizeof *ipv4;
-    }
     memset(address, 0, sizeof *address);
-    if (inet_pton(AF_INET6, text, &ipv6->sin6_addr) != 1) {
+    address->ss_family = scope == NULL && strchr(host, ':') == NULL ? AF_INET : AF_INET6;
+    *port_of(address) = htons((in_port_t)atoi(port));
+    if (inet_pton(address->ss_family, text,
+                  address->ss_family == AF_INET ? (void *)&ipv4->sin_addr : &ipv6->sin6_addr) !=
+        1) {
         fprintf(stderr, "no address: %s\n", host);
         exit(2);
     }
-    ipv6->sin6_family = AF_INET6;
-    ipv6->sin6_port = htons((in_port_t)atoi(port));
+    if (address->ss_family == AF_INET)
+        return sizeof *ipv4;
     ipv6->sin6_scope_id = scope != NULL ? if_nametoindex(scope + 1) : 0;
     return sizeof *ipv6;
-}
-
-static inline in_port_t *port_of(struct sockaddr_storage *address)
-{
-    return address->ss_family == AF_INET6 ? &((struct sockaddr_in6 *)address)->sin6_port
-                                          : &((struct sockaddr_in *)address)->sin_port;
 }
 
 static inline struct sockaddr_in loopback(int port)
@@ -220,16 +202,46 @@ static inline void interrupt_after(int ms)
     ualarm((useconds_t)ms * 1000, 0);
 }
 
-static inline int protocol_number(const char *name)
+/* Takes `--NAME`, or `--NAME VALUE`, out of the arguments. Returns the name or value, or NULL. */
+static inline const char *take_option(char **argv, const char *name, int values)
 {
-    if (strcmp(name, "tcp") == 0)
+    while (*argv != NULL && strcmp(*argv, name) != 0)
+        argv++;
+    if (argv[0] == NULL || (values == 1 && argv[1] == NULL))
+        return NULL;
+    const char *value = argv[values];
+    do
+        argv[0] = argv[values + 1];
+    while (*argv++ != NULL);
+    return value;
+}
+
+/* --protocol, TCP by default. */
+static inline int take_protocol(char **argv)
+{
+    const char *name = take_option(argv, "--protocol", 1);
+
+    if (name == NULL)
         return IPPROTO_TCP;
-    if (strcmp(name, "mptcp") == 0)
-        return IPPROTO_MPTCP;
-    if (strcmp(name, "udp") == 0)
-        return IPPROTO_UDP;
-    fprintf(stderr, "unknown protocol: %s\n", name);
-    exit(2);
+    return strcmp(name, "mptcp") == 0 ? IPPROTO_MPTCP : IPPROTO_UDP;
+}
+
+/* Ends the program if options are left that it does not know. */
+static inline void expect_arguments(char **argv, int count, const char *usage)
+{
+    while (*++argv != NULL)
+        count--;
+    if (count != 0) {
+        fprintf(stderr, "usage: %s\n", usage);
+        exit(2);
+    }
+}
+
+static inline void set_send_timeout(int fd, const char *ms)
+{
+    const struct timeval timeout = {.tv_sec = atoi(ms) / 1000, .tv_usec = atoi(ms) % 1000 * 1000L};
+
+    must(setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &timeout, sizeof timeout), "SO_SNDTIMEO");
 }
 
 /* The destination and a socket for a program called as PROGRAM ADDRESS PORT. */

@@ -11,8 +11,6 @@
 #include "common.h"
 
 #include <fcntl.h>
-#include <getopt.h>
-#include <sys/time.h>
 
 #ifndef TCP_FASTOPEN_CONNECT
 #define TCP_FASTOPEN_CONNECT 30
@@ -26,59 +24,10 @@ enum { ERRNO_BEFORE = E2BIG };
 /* musl has no such alias. */
 int __connect(int fd, const struct sockaddr *destination, socklen_t length) __attribute__((weak));
 
-static const char *bind_address, *bind_port = "0", *call = "connect";
+static const char *call;
 static char text_to_send[256];
-static int late_port, listen_beside, nonblocking, fast_open, call_again, wait_for_end;
-static int inherited_fd = -1, protocol = IPPROTO_TCP, send_timeout_ms, interrupt_ms;
 static struct sockaddr_storage destination;
 static socklen_t length;
-
-static void parse_options(int argc, char **argv)
-{
-    static const struct option options[] = {
-        {"late-port", no_argument, &late_port, 1},         /* IP_BIND_ADDRESS_NO_PORT */
-        {"listen-beside", no_argument, &listen_beside, 1}, /* by SO_REUSEADDR, after the bind */
-        {"nonblock", no_argument, &nonblocking, 1},
-        {"fast-open", no_argument, &fast_open, 1}, /* TCP_FASTOPEN_CONNECT */
-        {"again", no_argument, &call_again, 1},
-        {"wait", no_argument, &wait_for_end, 1},
-        {"bind", required_argument, NULL, 'b'},
-        {"bind-port", required_argument, NULL, 'p'},
-        {"by", required_argument, NULL, 'B'}, /* another call than connect() */
-        {"fd", required_argument, NULL, 'f'}, /* a socket that was inherited */
-        {"protocol", required_argument, NULL, 'P'},
-        {"send-timeout", required_argument, NULL, 't'}, /* ms */
-        {"interrupt", required_argument, NULL, 'i'},    /* by a signal, after ms */
-        {"length", required_argument, NULL, 'l'},       /* of the address */
-        {"say", required_argument, NULL, 'S'},
-        {0},
-    };
-    int option;
-    socklen_t other_length = 0;
-
-    while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
-        switch (option) {
-        case 0: break;
-        case 'b': bind_address = optarg; break;
-        case 'p': bind_port = optarg; break;
-        case 'B': call = optarg; break;
-        case 'f': inherited_fd = atoi(optarg); break;
-        case 'P': protocol = protocol_number(optarg); break;
-        case 't': send_timeout_ms = atoi(optarg); break;
-        case 'i': interrupt_ms = atoi(optarg); break;
-        case 'l': other_length = (socklen_t)atoi(optarg); break;
-        case 'S': snprintf(text_to_send, sizeof text_to_send, "%s\n", optarg); break;
-        default: exit(2);
-        }
-    }
-    if (argc - optind != 2) {
-        fprintf(stderr, "usage: connect [OPTION]... ADDRESS PORT\n");
-        exit(2);
-    }
-    length = parse_address(argv[optind], argv[optind + 1], &destination);
-    if (other_length != 0)
-        length = other_length;
-}
 
 static void enable(int fd, int level, int option)
 {
@@ -86,38 +35,38 @@ static void enable(int fd, int level, int option)
     must(setsockopt(fd, level, option, &on, sizeof on), "setsockopt");
 }
 
-static void bind_socket(int fd)
+static int open_socket(char **argv)
 {
-    struct sockaddr_storage address;
-    socklen_t bound_length = parse_address(bind_address, bind_port, &address);
-
-    must(bind(fd, (struct sockaddr *)&address, bound_length), "bind");
-    if (listen_beside) {
-        int listener = must(socket(address.ss_family, SOCK_STREAM, protocol), "socket");
-        enable(listener, SOL_SOCKET, SO_REUSEADDR);
-        must(bind(listener, (struct sockaddr *)&address, bound_length), "bind the listener");
-        must(listen(listener, 8), "listen");
-    }
-}
-
-static int open_socket(void)
-{
-    int type = protocol == IPPROTO_UDP ? SOCK_DGRAM : SOCK_STREAM;
-    int fd = must(socket(destination.ss_family, type, protocol), "socket");
-    const struct timeval timeout = {.tv_sec = send_timeout_ms / 1000,
-                                    .tv_usec = send_timeout_ms % 1000 * 1000L};
+    const int protocol = take_protocol(argv);
+    const char *host = take_option(argv, "--bind", 1);
+    const char *port = take_option(argv, "--bind-port", 1);
+    const char *send_timeout = take_option(argv, "--send-timeout", 1);  /* ms */
+    const bool listen_beside = take_option(argv, "--listen-beside", 0); /* by SO_REUSEADDR */
+    struct sockaddr_storage source;
+    socklen_t source_length = 0;
+    int fd = must(
+        socket(destination.ss_family, protocol == IPPROTO_UDP ? SOCK_DGRAM : SOCK_STREAM, protocol),
+        "socket");
 
     if (listen_beside)
         enable(fd, SOL_SOCKET, SO_REUSEADDR);
-    if (late_port)
+    if (take_option(argv, "--late-port", 0))
         enable(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT);
-    if (fast_open)
+    if (take_option(argv, "--fast-open", 0))
         enable(fd, IPPROTO_TCP, TCP_FASTOPEN_CONNECT);
-    if (send_timeout_ms > 0)
-        must(setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &timeout, sizeof timeout), "SO_SNDTIMEO");
-    if (bind_address != NULL)
-        bind_socket(fd);
-    if (nonblocking)
+    if (send_timeout != NULL)
+        set_send_timeout(fd, send_timeout);
+    if (host != NULL) {
+        source_length = parse_address(host, port != NULL ? port : "0", &source);
+        must(bind(fd, (struct sockaddr *)&source, source_length), "bind");
+    }
+    if (listen_beside) {
+        int listener = must(socket(source.ss_family, SOCK_STREAM, protocol), "socket");
+        enable(listener, SOL_SOCKET, SO_REUSEADDR);
+        must(bind(listener, (struct sockaddr *)&source, source_length), "bind the listener");
+        must(listen(listener, 8), "listen");
+    }
+    if (take_option(argv, "--nonblock", 0))
         must(fcntl(fd, F_SETFL, O_NONBLOCK), "O_NONBLOCK");
     return fd;
 }
@@ -142,45 +91,49 @@ static void call_connect(int fd)
 static void converse(int fd)
 {
     struct pollfd poll_fd = {.fd = fd, .events = POLLIN};
-    char line[256];
-    ssize_t size;
+    char line[256] = "";
 
     if (strcmp(call, "connect") == 0 &&
-        send(fd, text_to_send, strlen(text_to_send), MSG_NOSIGNAL) < 0) {
+        send(fd, text_to_send, strlen(text_to_send), MSG_NOSIGNAL) < 0)
         printf("send: %s\n", error_name(errno));
-        return;
-    }
-    if (must(poll(&poll_fd, 1, 10000), "poll") == 0) {
+    else if (must(poll(&poll_fd, 1, 10000), "poll") == 0)
         printf("heard: nothing\n");
-        return;
-    }
-    size = recv(fd, line, sizeof line - 1, MSG_DONTWAIT);
-    if (size < 0) {
+    else if (recv(fd, line, sizeof line - 1, MSG_DONTWAIT) < 0)
         printf("recv: %s\n", error_name(errno));
-        return;
-    }
-    line[size] = '\0';
-    printf("heard: %.*s\n", (int)strcspn(line, "\n"), line);
+    else
+        printf("heard: %.*s\n", (int)strcspn(line, "\n"), line);
 }
 
 int main(int argc, char **argv)
 {
-    int fd;
+    if (argc > 2)
+        length = parse_address(argv[argc - 2], argv[argc - 1], &destination);
+    const char *other_call = take_option(argv, "--by", 1);
+    const char *other_length = take_option(argv, "--length", 1); /* of the address */
+    const char *inherited_fd = take_option(argv, "--fd", 1);
+    const char *text = take_option(argv, "--say", 1);
+    const char *interrupt_ms = take_option(argv, "--interrupt", 1);
+    const bool again = take_option(argv, "--again", 0), waits = take_option(argv, "--wait", 0);
+    const int fd = inherited_fd != NULL ? atoi(inherited_fd) : open_socket(argv);
 
-    parse_options(argc, argv);
-    fd = inherited_fd >= 0 ? inherited_fd : open_socket();
-    if (interrupt_ms > 0)
-        interrupt_after(interrupt_ms);
+    expect_arguments(argv, 2, "connect [OPTION]... ADDRESS PORT");
+    call = other_call != NULL ? other_call : "connect";
+    if (other_length != NULL)
+        length = (socklen_t)atoi(other_length);
+    if (text != NULL)
+        snprintf(text_to_send, sizeof text_to_send, "%s\n", text);
+    if (interrupt_ms != NULL)
+        interrupt_after(atoi(interrupt_ms));
 
     call_connect(fd);
     print_endpoints(fd);
-    if (call_again)
+    if (again)
         call_connect(fd);
-    if (wait_for_end) {
+    if (waits) {
         printf("settled: %s\n", error_name(settled_error(fd)));
         print_endpoints(fd);
     }
-    if (text_to_send[0] != '\0')
+    if (text != NULL)
         converse(fd);
     return 0;
 }

@@ -11,32 +11,30 @@
 #include "common.h"
 
 #include <fcntl.h>
-#include <getopt.h>
 #include <sys/prctl.h>
 
 static const char line[] = "welcome\n";
 static struct sockaddr_storage destination, server_address;
 static socklen_t length;
-static int nonblocking, protocol = IPPROTO_TCP;
+static int protocol;
 
 static void behave(int fd, const char *behaviour)
 {
-    const bool line_only = strcmp(behaviour, "line") == 0, closes = strcmp(behaviour, "close") == 0;
     char byte;
 
-    if (strcmp(behaviour, "reset") == 0) {
-        close_at_once(fd);
-        return;
-    }
     if (strcmp(behaviour, "delay") == 0)
         poll(NULL, 0, 2);
     if (strcmp(behaviour, "pause") == 0)
         poll(NULL, 0, 600);
-    if (!closes)
+    if (strcmp(behaviour, "reset") == 0) {
+        close_at_once(fd);
+        return;
+    }
+    if (strcmp(behaviour, "close") != 0)
         (void)!send(fd, line, sizeof line - 1, MSG_NOSIGNAL);
     if (strcmp(behaviour, "half-close") == 0)
         shutdown(fd, SHUT_WR);
-    if (!closes && !line_only)
+    if (strcmp(behaviour, "close") != 0 && strcmp(behaviour, "line") != 0)
         (void)!recv(fd, &byte, 1, 0);
     close(fd);
 }
@@ -81,31 +79,21 @@ static bool hears_the_line(int fd)
 
 int main(int argc, char **argv)
 {
-    static const struct option options[] = {{"nonblock", no_argument, &nonblocking, 1},
-                                            {"protocol", required_argument, NULL, 'P'},
-                                            {0}};
-    int option, listener, refused = 0, heard = 0;
+    const bool nonblocking = take_option(argv, "--nonblock", 0);
+    int listener, refused = 0, heard = 0;
 
-    while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
-        switch (option) {
-        case 0: break;
-        case 'P': protocol = protocol_number(optarg); break;
-        default: return 2;
-        }
-    }
-    if (argc - optind != 4) {
-        fprintf(stderr, "usage: quick [OPTION]... BEHAVIOUR ADDRESS PORT COUNT\n");
-        return 2;
-    }
-    length = parse_address(argv[optind + 1], argv[optind + 2], &destination);
-    parse_address(argv[optind + 1], "49000", &server_address);
+    (void)argc;
+    protocol = take_protocol(argv);
+    expect_arguments(argv, 4, "quick [OPTION]... BEHAVIOUR ADDRESS PORT COUNT");
+    length = parse_address(argv[2], argv[3], &destination);
+    parse_address(argv[2], "49000", &server_address);
     listener = new_socket();
     must(bind(listener, (struct sockaddr *)&server_address, length), "bind the server");
     must(listen(listener, 16), "listen");
     if (must(fork(), "fork") == 0)
-        serve(listener, argv[optind]);
+        serve(listener, argv[1]);
 
-    int first_port = atoi(argv[optind + 2]), count = atoi(argv[optind + 3]);
+    int first_port = atoi(argv[3]), count = atoi(argv[4]);
     for (int i = 0; i < count; i++) {
         int fd = new_socket();
         *port_of(&destination) = htons((in_port_t)(first_port + i));
