@@ -285,6 +285,7 @@ fake() { # NAME SCRIPT
     done
     # A rule that was on stays on.
     on here ip6tables -F OUTPUT
+    on here iptables -I OUTPUT -o lo -j ACCEPT
     fake ip6tables-restore 'exit 1'
     PATH=$BATS_TEST_TMPDIR/bin:$PATH run -125 on here "$firewall" on
     run on here "$firewall" status
