@@ -59,8 +59,7 @@ print(peer.recv(100).decode(), client.getpeername()[0],
 @test "proxychains4 and torsocks still connect through a SOCKS server" {
     local other order torsocks=$system/torsocks/libtorsocks.so
     [ -e "$torsocks" ] || torsocks=$system/libtorsocks.so
-    printf '%s\n' strict_chain '[ProxyList]' 'socks5 127.0.0.1 9050' >"$BATS_TEST_TMPDIR/proxychains.conf"
-    export PROXYCHAINS_CONF_FILE=$BATS_TEST_TMPDIR/proxychains.conf
+    chain_through 9050
     own_address 192.0.2.1
     server 50100 192.0.2.1
     background proxy on here microsocks -i 127.0.0.1 -p 9050 # Tor's port
@@ -74,10 +73,14 @@ print(peer.recv(100).decode(), client.getpeername()[0],
     assert_equal "$(grep -c 'connected to 192.0.2.1:50100' "$BATS_TEST_TMPDIR/proxy")" 4
 }
 
+chain_through() { # PORT
+    export PROXYCHAINS_CONF_FILE=$BATS_TEST_TMPDIR/proxychains.conf
+    printf '%s\n' strict_chain '[ProxyList]' "socks5 127.0.0.1 $1" >"$PROXYCHAINS_CONF_FILE"
+}
+
 @test "proxychains4's self-connection in place of its SOCKS server is refused" {
     local order
-    printf '%s\n' strict_chain '[ProxyList]' 'socks5 127.0.0.1 50000' >"$BATS_TEST_TMPDIR/proxychains.conf"
-    export PROXYCHAINS_CONF_FILE=$BATS_TEST_TMPDIR/proxychains.conf
+    chain_through 50000
     set_source_ports 50000
     run preloaded "$system/libproxychains.so.4:$library" connect 192.0.2.1 80
     assert_line 'connect: ECONNREFUSED'
@@ -85,7 +88,6 @@ print(peer.recv(100).decode(), client.getpeername()[0],
     # In the other order it calls libc's connect(), receives its own greeting and rejects that.
     for order in "$library:$system/libproxychains.so.4" "$system/libproxychains.so.4"; do
         run preloaded "$order" connect 192.0.2.1 80
-        assert_line 'connect: ECONNREFUSED'
         assert_output --partial 'socket error'
     done
 }
@@ -93,16 +95,12 @@ print(peer.recv(100).decode(), client.getpeername()[0],
 @test "the launcher preloads AddressSanitizer's runtime first" {
     local launcher=$root/scripts/noselfconn
     set_source_ports 50000
-    run preloaded "$library" connect-asan 127.0.0.1 50000
-    assert_failure
+    run ! preloaded "$library" connect-asan 127.0.0.1 50000
     assert_output --partial 'ASan runtime does not come first'
-
-    ASAN_OPTIONS=verbosity=1 run --separate-stderr on here "$launcher" connect-asan 127.0.0.1 50000
-    assert_refused
-    assert_regex "$stderr" 'AddressSanitizer Init done'
-
     # The caller's list comes last.
-    LD_PRELOAD=$(preload empty) ASAN_OPTIONS=detect_leaks=0 run -0 on here \
-        strace -qq -v -s 1000 -e trace=execve "$launcher" connect-asan 127.0.0.1 1
-    assert_output --regexp "\"LD_PRELOAD=[^\"]*libasan\.so[^\":]*:$library:$(preload empty)\""
+    LD_PRELOAD=$(preload empty) ASAN_OPTIONS=verbosity=1:detect_leaks=0 run --separate-stderr on here \
+        strace -qq -v -s 1000 -e trace=execve "$launcher" connect-asan 127.0.0.1 50000
+    assert_refused
+    assert_regex "$stderr" "\"LD_PRELOAD=[^\"]*libasan\.so[^\":]*:$library:$(preload empty)\""
+    assert_regex "$stderr" 'AddressSanitizer Init done'
 }

@@ -26,16 +26,7 @@ find_files() {
 }
 
 @test "the Debian packages are the same byte for byte in any folder" {
-    local folder package
-    for folder in one another; do
-        mkdir -p "$BATS_TEST_TMPDIR/$folder"
-        cp -R "$root/shim" "$root/scripts" "$root/Makefile" "$root/README.md" "$BATS_TEST_TMPDIR/$folder"
-        SOURCE_DATE_EPOCH=1795132800 make --silent -C "$BATS_TEST_TMPDIR/$folder" deb >/dev/null
-        sleep 1
-    done
-    for package in "${packages[@]}"; do
-        cmp "$BATS_TEST_TMPDIR/one/build/$package" "$BATS_TEST_TMPDIR/another/build/$package"
-    done
+    builds_reproducibly deb "${packages[@]}"
 }
 
 # The library is preloaded, never linked with, and the same file serves glibc and musl. The removal script only
@@ -48,11 +39,10 @@ find_files() {
 }
 
 @test "the library's package is Multi-Arch: same, and the tools' requires it and the launcher's libc" {
-    run -0 dpkg-deb --field "$root/build/${packages[0]}" Multi-Arch
-    assert_output same
+    local libc
     libc=$(in_debian cat /usr/bin/noselfconn | grep -aoE 'GLIBC_2\.[0-9.]+' | sort -Vu | tail -n 1)
-    run -0 dpkg-deb --field "$root/build/${packages[1]}" Depends
-    assert_output "libnoselfconn (= $version), libc6 (>= ${libc#GLIBC_})"
+    assert_equal "$(dpkg-deb --field "$root/build/${packages[0]}" Multi-Arch)" same
+    assert_equal "$(dpkg-deb --field "$root/build/${packages[1]}" Depends)" "libnoselfconn (= $version), libc6 (>= ${libc#GLIBC_})"
 }
 
 @test "the packages have the installed files and the README" {
@@ -66,13 +56,15 @@ find_files() {
 }
 
 @test "the installed library, launcher and audit work" {
+    local command
     run -0 in_debian noselfconn --check
     assert_output --partial 'works: a real self-connection'
     set_source_ports 50000
-    run in_debian env LD_PRELOAD=libnoselfconn.so telnet 127.0.0.1 50000
-    assert_output --partial 'Connection refused'
-    run in_debian noselfconn telnet 127.0.0.1 50000
-    assert_output --partial 'Connection refused'
+    for command in 'env LD_PRELOAD=libnoselfconn.so' noselfconn; do
+        # shellcheck disable=SC2086 # several words
+        run in_debian $command telnet 127.0.0.1 50000
+        assert_output --partial 'Connection refused'
+    done
     run in_debian sh -c 'telnet 127.0.0.1 50000 </dev/null'
     assert_output --partial 'Connected to 127.0.0.1'
     run -1 in_debian noselfconn-audit
@@ -90,7 +82,5 @@ find_files() {
     assert_equal "$(<"$list")" $'# libc.so.6\nlibm.so.6'
     refute_regex "$stderr" 'cannot be preloaded'
     rm "$list"
-    find_files >"$BATS_TEST_TMPDIR/files-after"
-    run diff "$BATS_FILE_TMPDIR/files-before" "$BATS_TEST_TMPDIR/files-after"
-    assert_output ''
+    run -0 diff "$BATS_FILE_TMPDIR/files-before" <(find_files)
 }

@@ -14,16 +14,14 @@ all_rules() {
     on here sh -c 'iptables-save; ip6tables-save' | sed '/^#/d; s/\[.*\]//'
 }
 
-assert_refused_by() { # PROGRAM ARGUMENT...
-    run on here "$@"
-    assert_refused
-}
-
 # By IPv4 and IPv6.
 assert_refuses_self_connections() {
+    local address
     set_source_ports 50000
-    assert_refused_by connect 127.0.0.1 50000
-    assert_refused_by connect ::1 50000
+    for address in 127.0.0.1 ::1; do
+        run on here connect $address 50000
+        assert_refused
+    done
 }
 
 # on refuses and counts, off allows and restores the rules byte for byte.
@@ -39,9 +37,8 @@ assert_switches() {
     assert_output $'IPv4: off\nIPv6: off'
     on here "$firewall" on
     assert_refuses_self_connections
-    assert_refused_by connect ::ffff:127.0.0.1 50000
     run -0 on here "$firewall" status
-    assert_output $'IPv4: on, refused: 2\nIPv6: on, refused: 1'
+    assert_output $'IPv4: on, refused: 1\nIPv6: on, refused: 1'
     for _ in once twice; do
         on here "$firewall" off
         assert_equal "$(all_rules)" "$before"
@@ -81,7 +78,6 @@ assert_switches() {
     assert_line 'IPv4: on, refused: 1; but a rule before it may accept a self-connection'
     assert_line 'Put it first: noselfconn-firewall on'
     on here "$firewall" on
-    run -0 on here "$firewall" status
     for command in iptables ip6tables; do
         run -0 on here $command -S OUTPUT
         assert_line --index 1 --partial 'noselfconn-firewall'
@@ -94,9 +90,8 @@ assert_switches() {
     local family listing
     on here "$firewall" on
     eval "$(sed -n '/^ports=/,/^fail()/p' "$firewall" | sed '$d')"
-    for family in ip ip6; do
-        listing=code_v4
-        [ $family = ip ] || listing=code_v6
+    for family in ip:code_v4 ip6:code_v6; do
+        listing=${family#*:}
         # bpfc expects one instruction a line and labels as jump targets.
         awk -F ' *# ' '{
             sub(/   .*/, "", $2)
@@ -108,12 +103,11 @@ assert_switches() {
             }
         }' <<<"${!listing}" >"$BATS_TEST_TMPDIR/listing"
         run -0 bpfc -f xt_bpf -i "$BATS_TEST_TMPDIR/listing"
-        on here ${family}tables -S OUTPUT | grep -F -- "--bytecode \"${output%,}\""
+        on here "${family%:*}tables" -S OUTPUT | grep -F -- "--bytecode \"${output%,}\""
     done
 }
 
 @test "a running client, a static program and a Go program are refused" {
-    local program
     set_source_ports 50000
     background client on here python3 -c '
 import socket, struct, time
@@ -126,29 +120,28 @@ while True:
     eventually grep -qx 0 "$BATS_TEST_TMPDIR/client"
     on here "$firewall" on
     eventually grep -qx 111 "$BATS_TEST_TMPDIR/client"
-    assert_refused_by connect-static 127.0.0.1 50000
-    for program in dial dial-static; do
-        run on here $program 50000
-        assert_output --partial refused
-    done
+    run on here connect-static 127.0.0.1 50000
+    assert_refused
+    run on here dial-static 50000
+    assert_output --partial refused
 }
 
 # IP_OPTIONS, IPV6_HOPOPTS and IPV6_DSTOPTS move the ports within the packet.
 @test "a SYN with IPv4 options or IPv6 extension headers is refused" {
     local client='
-import errno, socket, sys
+import socket, sys
 address, *options = sys.argv[1:]
 client = socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET)
 for option in options:
     level, name, value = option.split(",")
     client.setsockopt(int(level), int(name), bytes.fromhex(value))
-print(errno.errorcode.get(client.connect_ex((address, 50000)), "connected"))' options result
+print(client.connect_ex((address, 50000)))' options result
     for options in '127.0.0.1 0,4,01010100' '::1 41,54,0000010400000000' '::1 41,59,0000010400000000' \
         '::1 41,54,00011e0c000000000000000000000000 41,59,0000010400000000'; do
-        for result in connected ECONNREFUSED; do
+        for result in 0 111; do
             new_host # without sockets in TIME-WAIT
             set_source_ports 50000
-            [ $result = connected ] || on here "$firewall" on
+            [ $result = 0 ] || on here "$firewall" on
             # shellcheck disable=SC2086 # several words
             run -0 on here python3 -c "$client" $options
             assert_output $result
@@ -195,8 +188,6 @@ for family, level, transparent, address in (socket.AF_INET, 0, 19, "192.0.2.2"),
     on here iptables -t nat -N DOCKER
     on here iptables -t nat -A OUTPUT -m addrtype --dst-type LOCAL -j DOCKER
     on here iptables -t nat -A DOCKER -p tcp --dport 50000 -j DNAT --to-destination 127.0.0.1:631
-    on here iptables -N DOCKER-USER
-    on here iptables -I FORWARD -j DOCKER-USER
     on here iptables -A INPUT -m conntrack --ctstate INVALID -j DROP
     on here iptables -A INPUT -i lo -j ACCEPT
     on here iptables -P INPUT DROP
@@ -209,7 +200,8 @@ for family, level, transparent, address in (socket.AF_INET, 0, 19, "192.0.2.2"),
     run -0 on here connect --say hello 127.0.0.1 50000
     assert_line 'heard: answer-hello'
     set_source_ports 50002
-    assert_refused_by connect 127.0.0.1 50002
+    run on here connect 127.0.0.1 50002
+    assert_refused
     on here "$firewall" off
     assert_equal "$(all_rules)" "$before"
 }
@@ -280,26 +272,24 @@ fake() { # NAME SCRIPT
 }
 
 @test "the IPv4 rule stays as it was if IPv6 fails" {
-    local tool before
+    local step before
     on here iptables -A OUTPUT -o lo -j ACCEPT
-    before=$(all_rules)
-    for tool in ip6tables ip6tables-restore; do
-        fake $tool "echo '$tool: out of luck' >&2; exit 1"
-        PATH=$BATS_TEST_TMPDIR/bin:$PATH run -125 --separate-stderr on here "$firewall" on
-        assert_equal "$stderr" "noselfconn-firewall: $tool: $tool: out of luck"
-        rm "$BATS_TEST_TMPDIR/bin/$tool"
+    for step in ip6tables:on ip6tables-restore:on ip6tables:off; do
+        [ $step != ip6tables:off ] || on here "$firewall" on
+        before=$(all_rules)
+        fake ${step%:*} 'echo "out of luck" >&2; exit 1'
+        PATH=$BATS_TEST_TMPDIR/bin:$PATH run -125 on here "$firewall" ${step#*:}
+        rm "$BATS_TEST_TMPDIR/bin/${step%:*}"
+        assert_output "noselfconn-firewall: ${step%:*}: out of luck"
         assert_equal "$(all_rules)" "$before"
     done
     # A rule that was on stays on.
-    for tool in ip6tables:off ip6tables-restore:on; do
-        on here "$firewall" on
-        [ $tool = ip6tables:off ] || on here ip6tables -F OUTPUT
-        fake ${tool%:*} 'exit 1'
-        PATH=$BATS_TEST_TMPDIR/bin:$PATH run -125 on here "$firewall" ${tool#*:}
-        rm "$BATS_TEST_TMPDIR/bin/${tool%:*}"
-        run on here "$firewall" status
-        assert_line 'IPv4: on, refused: 0'
-    done
+    on here ip6tables -F OUTPUT
+    on here iptables -I OUTPUT -o lo -j ACCEPT
+    fake ip6tables-restore 'exit 1'
+    PATH=$BATS_TEST_TMPDIR/bin:$PATH run -125 on here "$firewall" on
+    run on here "$firewall" status
+    assert_output $'IPv4: on, refused: 0\nIPv6: off'
 }
 
 @test "missing iptables, privilege or module is reported, and no rule is changed" {
@@ -309,12 +299,10 @@ fake() { # NAME SCRIPT
     assert_line --index 0 --partial 'noselfconn-firewall: iptables: '
     assert_line --index 1 --partial 'with CAP_NET_ADMIN'
     # The message of iptables 1.8.9 without xt_bpf (Linux 6.1, tests/kernels/guest).
-    fake iptables-restore 'echo "Warning: Extension bpf revision 0 not supported, missing kernel module?
-iptables-restore v1.8.9 (nf_tables):
-line 3: RULE_INSERT failed (No such file or directory): rule in chain OUTPUT" >&2; exit 1'
+    fake iptables-restore 'echo "line 3: RULE_INSERT failed (No such file or directory): rule in chain OUTPUT" >&2; exit 1'
     PATH=$BATS_TEST_TMPDIR/bin:$PATH run -125 on here "$firewall" on
-    assert_line --index 0 --partial 'noselfconn-firewall: iptables-restore: Warning: Extension bpf'
-    assert_line --index 3 'Load the modules of the rule: modprobe -a xt_bpf xt_comment ipt_REJECT ip6t_REJECT'
+    assert_line --index 0 --partial 'noselfconn-firewall: iptables-restore: line 3: RULE_INSERT failed'
+    assert_line --index 1 'Load the modules of the rule: modprobe -a xt_bpf xt_comment ipt_REJECT ip6t_REJECT'
     run -1 on here "$firewall" status
     assert_output $'IPv4: off\nIPv6: off'
 }
@@ -332,7 +320,7 @@ line 3: RULE_INSERT failed (No such file or directory): rule in chain OUTPUT" >&
     local arguments
     for arguments in '' maybe 'on off' --nonsense; do
         # shellcheck disable=SC2086 # words
-        run -125 --separate-stderr "$firewall" $arguments
-        assert_regex "$stderr" '^noselfconn-firewall: .*must be on, off or status.usage: noselfconn-firewall on'
+        run -125 "$firewall" $arguments
+        assert_output --regexp '^noselfconn-firewall: .*must be on, off or status.usage: noselfconn-firewall on'
     done
 }

@@ -184,6 +184,20 @@ in_debian() { # COMMAND...
         "$debian" "$@"
 }
 
+# `make KIND` makes the same packages in two folders, a second apart.
+builds_reproducibly() { # deb|rpm PACKAGE...
+    local folder package
+    for folder in "$BATS_TEST_TMPDIR"/{one,another}; do
+        mkdir "$folder"
+        cp -R "$root/shim" "$root/scripts" "$root/Makefile" "$root/README.md" "$folder"
+        SOURCE_DATE_EPOCH=1795132800 make --silent -C "$folder" "$1" >/dev/null
+        sleep 1
+    done
+    for package in "${@:2}"; do
+        cmp "$BATS_TEST_TMPDIR"/{one,another}"/build/$package"
+    done
+}
+
 # 64-bit kernels need IA32_EMULATION for 32-bit programs.
 runs_32_bit() {
     local status=0

@@ -39,17 +39,3 @@ b = ctypes.c_void_p(l.BIO_new_connect(b"127.0.0.1:50000"))
 l.BIO_ctrl(b, 101, 0, None)  # BIO_do_connect()
 print(l.ERR_error_string(ctypes.c_ulong(l.ERR_get_error()), None).decode())'
 }
-
-# It asks the port mapper on port 111 and binds a port from 512 on if it may.
-@test "libtirpc's clnt_create() is refused" {
-    on here tee /proc/sys/net/ipv4/ip_unprivileged_port_start <<<0
-    set_source_ports 111
-    is_refused_instead_of_connected_to_itself 'Connection refused' '
-import socket
-taken = [socket.create_server(("", port)) for port in range(512, 1024)]
-l = ctypes.CDLL("libtirpc.so.3")
-l.clnt_create.restype = ctypes.c_void_p
-l.clnt_spcreateerror.restype = ctypes.c_char_p
-l.clnt_create(b"127.0.0.1", 100003, 3, b"tcp")
-print(l.clnt_spcreateerror(b"").decode())'
-}

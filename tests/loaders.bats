@@ -32,16 +32,14 @@ ask() { # LINE...
 }
 
 @test "the library counts as loaded if the loader lists its path on a line" {
-    local line
-    for line in "\\t$library (0x1)" "\\tlibc.so.6 (0x1)\\n\\t$library (0x2)" "\\t$library (0x1)\\n\\tlibc.so.6" \
-        "$library (0x0)\\n\\t$library (0x1)" "\\t$library \\n" "\\tlibx.so => /not found/libx.so (0x1)\\n\\t$library (0x1)"; do
-        ask "printf '$line'"
-        assert_output "$BATS_TEST_TMPDIR/program loads the library; what it starts is not checked"
-        ask "printf '$line' >&2"
-        assert_output "$BATS_TEST_TMPDIR/program loads the library; what it starts is not checked"
+    local line to
+    for line in "\\tlibc.so.6 (0x1)\\n\\t$library (0x2)" "\\t$library (0x1)\\n\\tlibc.so.6" "$library (0x0)\\n\\t$library (0x1)"; do
+        for to in '' '>&2'; do
+            ask "printf '$line' $to"
+            assert_output "$BATS_TEST_TMPDIR/program loads the library; what it starts is not checked"
+        done
     done
-    for line in "" "$library (0x1)" " $library (0x1)" "\\t$library" "\\t$library: (0x1)" "\\tx$library (0x1)" "\\t${library}6 (0x1)" \
-        "\\tlibnoselfconn.so => $library (0x1)" "\\tlibnoselfconn.so (0x1)"; do
+    for line in "" " $library (0x1)" "\\t$library: (0x1)" "\\tx$library (0x1)" "\\tlibnoselfconn.so => $library (0x1)"; do
         ask "printf '$line'"
         assert_output --partial "cannot preload into $BATS_TEST_TMPDIR/program: its loader, $BATS_TEST_TMPDIR/loader, does not load this one:"
     done
@@ -52,9 +50,8 @@ ask() { # LINE...
     for line in '\tlibx.so => not found' 'program: error while loading shared libraries: libx.so: cannot open' \
         'Error loading shared library libx.so: No such file (needed by program)'; do
         ask "printf '$line\\n\\t$library (0x1)\\n'; exit 127"
-        assert_output --partial "cannot preload into $BATS_TEST_TMPDIR/program: its loader, $BATS_TEST_TMPDIR/loader, does not find a shared library:"
-        assert_output --partial "libx.so"
-        assert_output --partial $'\nInstall it; without it the program does not run.'
+        assert_output --regexp "cannot preload into .*/program: its loader, .*/loader, does not find a shared library:.*libx.so.*
+Install it; without it the program does not run."
     done
 }
 
@@ -72,46 +69,32 @@ ask() { # LINE...
     assert_output --partial ' loads the library; '
 }
 
-@test "the loader gets the program's path, LD_PRELOAD and LD_LIBRARY_PATH" {
+@test "the loader gets the program's path, LD_PRELOAD and LD_LIBRARY_PATH, and no descriptor of the launcher" {
     local answer="{ echo \"\$@\"; env | sort | grep -v -e ^PWD= -e ^_= -e ^SHLVL=; } >$BATS_TEST_TMPDIR/asked"
-    LD_PRELOAD=$root/build/tests/empty.so LD_LIBRARY_PATH=/here:/there ask "$answer"
-    run -0 cat "$BATS_TEST_TMPDIR/asked"
-    assert_output "--list $BATS_TEST_TMPDIR/program
+    LD_PRELOAD=$root/build/tests/empty.so LD_LIBRARY_PATH=/here:/there ask "ls -l /proc/\$\$/fd >$BATS_TEST_TMPDIR/open" "$answer"
+    assert_equal "$(<"$BATS_TEST_TMPDIR/asked")" "--list $BATS_TEST_TMPDIR/program
 LD_LIBRARY_PATH=/here:/there
 LD_PRELOAD=$library:$root/build/tests/empty.so"
+    grep -q ' 0 -> ' "$BATS_TEST_TMPDIR/open"
+    refute grep "$BATS_TEST_TMPDIR/program" "$BATS_TEST_TMPDIR/open"
     unset LD_LIBRARY_PATH
     PATH=:$PATH check env -C "$BATS_TEST_TMPDIR" program
-    run -0 cat "$BATS_TEST_TMPDIR/asked"
-    assert_line --index 0 "--list $BATS_TEST_TMPDIR/program"
-    assert_line --index 1 "LD_PRELOAD=$library"
-}
-
-@test "the loader inherits no descriptor of the launcher" {
-    ask "ls -l /proc/\$\$/fd >$BATS_TEST_TMPDIR/asked"
-    run -0 cat "$BATS_TEST_TMPDIR/asked"
-    assert_output --partial ' 0 -> '
-    refute_output --partial "$BATS_TEST_TMPDIR/program"
-}
-
-@test "the launcher runs only a loader that root owns and nobody else may write" {
-    local mode
-    for mode in 755 555 4755; do
-        ask "printf '\\t$library (0x1)'"
-        chmod "$mode" "$BATS_TEST_TMPDIR/loader"
-        check "$BATS_TEST_TMPDIR/program"
-        assert_output --partial ' loads the library; '
-    done
-    for mode in 775 757 777; do
-        chmod "$mode" "$BATS_TEST_TMPDIR/loader"
-        check "$BATS_TEST_TMPDIR/program"
-        assert_output --partial 'others than root may write its loader'
-    done
+    assert_equal "$(<"$BATS_TEST_TMPDIR/asked")" "--list $BATS_TEST_TMPDIR/program
+LD_PRELOAD=$library"
 }
 
 # bats test_tags=root
-@test "the launcher does not run another user's loader" {
+@test "the launcher runs only a loader that root owns and nobody else may write" {
+    local change
     ask "printf '\\t$library (0x1)'"
-    chown nobody "$BATS_TEST_TMPDIR/loader"
-    check "$BATS_TEST_TMPDIR/program"
-    assert_output --partial 'others than root may write its loader'
+    for change in 'chmod 555' 'chmod 4755' 'chmod 775' 'chmod 757' 'chown nobody'; do
+        install -m 755 loader good
+        $change loader
+        check "$PWD/program"
+        case $change in
+        'chmod 555' | 'chmod 4755') assert_output --partial ' loads the library; ' ;;
+        *) assert_output --partial 'others than root may write its loader' ;;
+        esac
+        mv good loader
+    done
 }

@@ -4,8 +4,6 @@
 
 load helpers
 
-launcher=${BATS_TEST_DIRNAME%/*}/scripts/noselfconn
-
 # A root folder with `connect`, its libraries and libnoselfconn.
 make_root() { # FOLDER
     local file
@@ -43,13 +41,11 @@ make_root() { # FOLDER
 
 @test "the README's start script of a legacy client works" {
     local script
-    set_source_ports 50000
-    mkdir "$BATS_TEST_TMPDIR/bin"
-    ln -s "$launcher" "$BATS_TEST_TMPDIR/bin/noselfconn"
     script=$(readme_block 'A start script')
     [[ $script == *'exec noselfconn /opt/vendor/bin/client --server localhost:40000 "$@"'* ]]
     script=${script//'/opt/vendor/bin/client --server localhost:40000'/connect 127.0.0.1 50000}
-    PATH=$BATS_TEST_TMPDIR/bin:$PATH run -0 on here sh -c "$script"
+    set_source_ports 50000
+    PATH=$root/scripts:$PATH run -0 on here sh -c "$script"
     assert_refused
 }
 
@@ -83,30 +79,24 @@ make_root() { # FOLDER
 
 # Without an engine: a folder stands for the image.
 @test "a container is protected by the README's Dockerfile and Kubernetes lines" {
-    local preload image=$BATS_TEST_TMPDIR/image
+    local preload image=$BATS_TEST_TMPDIR/image volume
     make_root "$image"
     run readme_block '**A container image**'
     preload=$(sed -n 's/^ENV LD_PRELOAD=//p' <<<"$output")
     assert_line "COPY --from=noselfconn $preload ${preload%/*}/"
-    install -D "$image/lib/libnoselfconn.so" "$image$preload"
-    set_source_ports 50000
-    run -0 on here env LD_PRELOAD="$preload" chroot "$image" /bin/connect 127.0.0.1 50000
-    assert_line 'connect: ECONNREFUSED'
-
     # The init container copies the library into a volume.
     run readme_block '**Kubernetes**'
     [[ $output =~ command:\ \[cp,\ ([^,]*),\ ([^]]*)\] ]]
+    volume=${BASH_REMATCH[2]}
     assert_equal "${BASH_REMATCH[1]}" "$preload"
-    assert_line "    env: [{name: LD_PRELOAD, value: ${BASH_REMATCH[2]}libnoselfconn.so}]"
-    mkdir -p "$image${BASH_REMATCH[2]}"
-    cp "$image${BASH_REMATCH[1]}" "$image${BASH_REMATCH[2]}"
-    new_host
+    assert_line "    env: [{name: LD_PRELOAD, value: ${volume}libnoselfconn.so}]"
+    install -D "$image/lib/libnoselfconn.so" "$image$preload"
+    install -D "$image$preload" "$image${volume}libnoselfconn.so"
     set_source_ports 50000
-    run -0 on here env LD_PRELOAD="${BASH_REMATCH[2]}libnoselfconn.so" chroot "$image" /bin/connect 127.0.0.1 50000
-    assert_line 'connect: ECONNREFUSED'
-
-    new_host
-    set_source_ports 50000
+    for preload in "$preload" "${volume}libnoselfconn.so"; do
+        run -0 on here env LD_PRELOAD="$preload" chroot "$image" /bin/connect 127.0.0.1 50000
+        assert_line 'connect: ECONNREFUSED'
+    done
     run -0 on here chroot "$image" /bin/connect 127.0.0.1 50000
     assert_connected_to_itself
 }
@@ -123,41 +113,39 @@ make_root() { # FOLDER
 # bats test_tags=root,shipped
 @test "/etc/ld.so.preload protects every program of a root folder, setuid ones too" {
     local folder program command
+    local -a as_another
     chmod 711 "$BATS_RUN_TMPDIR" # for the other user
     folder=$BATS_TEST_TMPDIR/root
+    as_another=(on here chroot --userspec=65534:65534 "$folder")
     make_root "$folder"
     cp "$folder/bin/connect" "$folder/bin/connect-setuid"
     chmod u+s "$folder/bin/connect-setuid"
     for program in connect connect-setuid; do
         new_host
         set_source_ports 50000
-        run -0 on here chroot --userspec=65534:65534 "$folder" "/bin/$program" 127.0.0.1 50000
+        run -0 "${as_another[@]}" "/bin/$program" 127.0.0.1 50000
         assert_connected_to_itself
     done
     # The README's line, for the folder of `make install`.
-    install -d "$folder/etc" "$folder/usr/local/lib/$(gcc -print-multiarch)"
+    install -d "$folder/etc" "$folder/proc" "$folder/usr/local/lib/$(gcc -print-multiarch)"
     mv "$folder/lib/libnoselfconn.so" "$folder/usr/local/lib/$(gcc -print-multiarch)"
     command=$(readme_block '**Every program of the host**')
     assert_equal "${command#* | }" 'sudo tee -a /etc/ld.so.preload'
     sh -c "${command%% | *}" >"$folder/etc/ld.so.preload"
+    new_host
+    set_source_ports 50000
     for program in connect connect-setuid; do
-        new_host
-        set_source_ports 50000
-        run -0 --separate-stderr on here chroot --userspec=65534:65534 "$folder" "/bin/$program" 127.0.0.1 50000
-        assert_line 'connect: ECONNREFUSED'
+        run -0 --separate-stderr "${as_another[@]}" "/bin/$program" 127.0.0.1 50000
+        assert_refused
         assert_equal "$stderr" ''
     done
     # It still runs as root: only root may bind this port.
-    run on here chroot --userspec=65534:65534 "$folder" /bin/connect \
-        --bind 127.0.0.1 --bind-port 700 127.0.0.1 50002
+    run "${as_another[@]}" /bin/connect --bind 127.0.0.1 --bind-port 700 127.0.0.1 50002
     assert_output 'bind: Permission denied'
-    run -0 on here chroot --userspec=65534:65534 "$folder" /bin/connect-setuid \
-        --bind 127.0.0.1 --bind-port 700 127.0.0.1 50002
+    run -0 "${as_another[@]}" /bin/connect-setuid --bind 127.0.0.1 --bind-port 700 127.0.0.1 50002
     assert_line 'local: 127.0.0.1:700'
     # noselfconn --check makes a self-connection without the library, too.
-    install -D "$root/build/noselfconn" "$folder/bin/noselfconn"
-    mkdir "$folder/proc"
-    new_host
+    install "$root/build/noselfconn" "$folder/bin"
     # shellcheck disable=SC2016 # for the inner shell
     run -0 on here unshare --mount sh -c 'mount -t proc proc "$0/proc" && exec chroot "$0" /bin/noselfconn --check' "$folder"
     assert_line --partial 'works: '
