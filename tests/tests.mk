@@ -138,7 +138,7 @@ bench: all $(BUILD)/tests/empty.so ## measure what each guard costs; ROUNDS=numb
 
 .PHONY: test-programs
 test-programs: $(TEST_PROGRAMS) $(TEST_OBJECTS) $(addprefix build/tests/,dial dial-pie dial-static connect-musl \
-	connect-static connect-i386 raw-i386 connect-asan threads-tsan own-connect) $(STATIC_PROGRAMS) bare tsan asan
+	connect-static connect-i386 raw-i386 connect-asan threads-tsan own-connect) $(STATIC_PROGRAMS) bare tsan
 
 # The library for a process without dlsym and secure_getenv.
 .PHONY: bare
@@ -146,11 +146,9 @@ bare:
 	$(MAKE) --no-print-directory BUILD=build/bare build/bare/libnoselfconn.so \
 		CPPFLAGS='-Ddlsym=no_dlsym -Dsecure_getenv=no_secure_getenv'
 
-.PHONY: tsan asan
+.PHONY: tsan
 tsan:
 	$(MAKE) --no-print-directory BUILD=build/tsan build/tsan/libnoselfconn.so CC=gcc INSTRUMENT='-g -fsanitize=thread'
-asan:
-	$(MAKE) --no-print-directory BUILD=build/asan CC=gcc INSTRUMENT='-g -fsanitize=address'
 
 # The files for tests/kernels/boot.
 KERNEL_PROGRAMS = attempts connect contract quick raw waiting
