@@ -42,9 +42,7 @@ connect-static 127.0.0.1 50000
 connect-i386 127.0.0.1 50000
 raw 127.0.0.1 50000
 uring 127.0.0.1 50000
-dial
 dial 50000
-dial-static
 dial-static 50000
 END
 }

@@ -356,15 +356,6 @@ is_gone() { # PROCESS
     assert_line 'connect: ECONNREFUSED'
 }
 
-# bats test_tags=long
-@test "of 96,000 connects by 32 threads every self-connection is refused and no other connection fails" {
-    set_source_ports 20000 40000
-    run -0 protected "$root/build/static/threads" 32 96000
-    assert_output 'refused 48000 through 0 served 48000 harmed 0 bind-failed 0'
-    run -0 unprotected "$root/build/static/threads" 32 64
-    assert_output --regexp '^refused 0 through 32 '
-}
-
 # More than the slots of the tracer's table: some threads share a slot.
 @test "the tracer tells 600 threads in connect() apart" {
     lose_syns_to 50100

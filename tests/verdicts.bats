@@ -71,7 +71,7 @@ END
         GO111MODULE=off GOCACHE=$root/build/go go build -buildmode=$mode -ldflags=-buildid= -o "$program" "$root/tests/programs/dial.go"
         run -0 readelf --notes "$program"
         refute_output --partial 'Go '
-        says_truly 'cannot preload into .*: it is a Go program' "$program"
+        says_truly 'cannot preload into .*: it is a Go program' "$program" 50000
     done
 }
 
