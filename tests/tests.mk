@@ -226,5 +226,5 @@ lint: ## check layout and style: clang-format, clang-tidy, cppcheck, shellcheck,
 	shfmt -i 4 -ln bats -d tests/*.bats tests/*.bash
 	shellcheck scripts/completion/noselfconn.bash
 	shfmt -i 4 -ln bash -d scripts/completion/noselfconn.bash
-	pyflakes3 scripts/demo tests/container tests/mutants tests/bench/bench
+	pyflakes3 scripts/demo tests/container tests/mutants tests/programs/deny tests/bench/bench
 	mandoc -T lint -W warning scripts/man/*.[178]
