@@ -19,7 +19,7 @@ root=${BATS_TEST_DIRNAME%/*}
 library=$root/build/libnoselfconn.so
 firewall=$root/scripts/noselfconn-firewall
 guard=${GUARD-library}
-PATH=$root/build/tests:/usr/sbin:/usr/bin:/sbin:/bin
+PATH=$root/build/tests:$root/tests/programs:/usr/sbin:/usr/bin:/sbin:/bin
 [ "$guard" != tracer ] || PATH=$root/build/static:$PATH
 export PATH LC_ALL=C.UTF-8
 unset LD_PRELOAD NOSELFCONN_MODE NOSELFCONN_LOG

@@ -42,28 +42,52 @@ connect-static 127.0.0.1 50000
 connect-i386 127.0.0.1 50000
 raw 127.0.0.1 50000
 uring 127.0.0.1 50000
-dial
 dial 50000
-dial-static
 dial-static 50000
 END
 }
 
-@test "RTLD_DEEPBIND, dlmopen() and RTLD_NEXT plugins and own connect() functions are unprotected until traced or reserved" {
-    local program how plugin
-    while read -u 4 -r program how plugin; do
-        connects_to_itself_until_traced_or_reserved "$program" "$how" "$root/build/tests/$plugin.so" 127.0.0.1 50000
-    done 4<<'END'
-plugins deepbind plugin
-plugins dlmopen plugin
-plugins plain plugin-next
-own-connect plain plugin
+# Connects by a function of a library: connect(), or plugin_connect(), which returns the error since it can have its
+# own errno.
+plugin='
+import ctypes, os, socket, struct, sys
+how, library, function = sys.argv[1:]
+handle, mode = None, os.RTLD_DEEPBIND if how == "deepbind" else os.RTLD_LOCAL
+if how == "dlmopen":
+    dlmopen = ctypes.CDLL(None).dlmopen
+    dlmopen.restype = ctypes.c_void_p
+    handle = dlmopen(ctypes.c_long(-1), library.encode(), os.RTLD_NOW)  # LM_ID_NEWLM
+s = socket.socket()
+server = struct.pack("=HH4s8x", socket.AF_INET, socket.htons(50000), bytes([127, 0, 0, 1]))
+library = None if library == "program" else library
+result = ctypes.CDLL(library, mode, handle, use_errno=True)[function](s.fileno(), server, 16)
+if result != 0:
+    sys.exit("ECONNREFUSED" if 111 in (result, ctypes.get_errno()) else "another error")
+for name, end in ("local", s.getsockname()), ("peer", s.getpeername()):
+    print(name + ":", "%s:%d" % end)'
+
+# dlsym() on a handle of libc, as by ctypes, searches libc alone.
+@test "RTLD_DEEPBIND, dlmopen(), RTLD_NEXT, libc handles and own connect() functions are unprotected until traced or reserved" {
+    local -a arguments
+    connects_to_itself_until_traced_or_reserved own-connect 127.0.0.1 50000
+    while read -u 4 -ra arguments; do
+        connects_to_itself_until_traced_or_reserved python3 -c "$plugin" "${arguments[@]}"
+    done 4<<END
+deepbind $(preload plugin) plugin_connect
+dlmopen $(preload plugin) plugin_connect
+plain $(preload plugin-next) plugin_connect
+plain libc.so.6 connect
 END
-    # The control: a plugin that calls connect() is protected.
-    new_host
-    set_source_ports 50000
-    run protected plugins plain "$root/build/tests/plugin.so" 127.0.0.1 50000
-    assert_refused
+    # The controls are protected.
+    while read -u 4 -ra arguments; do
+        new_host
+        set_source_ports 50000
+        run -1 protected python3 -c "$plugin" "${arguments[@]}"
+        assert_output ECONNREFUSED
+    done 4<<END
+plain $(preload plugin) plugin_connect
+plain program connect
+END
 }
 
 # PHP opens its extensions with RTLD_DEEPBIND (DL_LOAD).
@@ -106,25 +130,6 @@ EOF
 
 without_milliseconds() {
     echo "${output//after [0-9]* ms/after N ms}"
-}
-
-# dlsym() on a handle of libc searches libc alone.
-@test "a function looked up on a handle of libc, as by ctypes, is unprotected until traced or reserved" {
-    local client='
-import ctypes, socket, struct, sys
-libc = ctypes.CDLL(sys.argv[1], use_errno=True)
-s = socket.socket()
-server = struct.pack("=HH4s8x", socket.AF_INET, socket.htons(50000), bytes([127, 0, 0, 1]))
-if libc.connect(s.fileno(), server, 16) != 0:
-    sys.exit("ECONNREFUSED" if ctypes.get_errno() == 111 else "another error")
-for name, end in ("local", s.getsockname()), ("peer", s.getpeername()):
-    print(name + ":", "%s:%d" % end)'
-    connects_to_itself_until_traced_or_reserved python3 -c "$client" libc.so.6
-    # The control: a lookup on the program's handle finds the library's.
-    new_host
-    set_source_ports 50000
-    run -1 protected python3 -c "${client/'sys.argv[1]'/None}"
-    assert_output ECONNREFUSED
 }
 
 # Runs a command in a control group whose BPF program sends every connection to 127.0.0.1:50000 (bpf(2),

@@ -138,7 +138,7 @@ bench: all $(BUILD)/tests/empty.so ## measure what each guard costs; ROUNDS=numb
 
 .PHONY: test-programs
 test-programs: $(TEST_PROGRAMS) $(TEST_OBJECTS) $(addprefix build/tests/,dial dial-pie dial-static connect-musl \
-	connect-static connect-i386 raw-i386 connect-asan threads-tsan own-connect) $(STATIC_PROGRAMS) bare tsan asan
+	connect-static connect-i386 raw-i386 connect-asan threads-tsan own-connect) $(STATIC_PROGRAMS) bare tsan
 
 # The library for a process without dlsym and secure_getenv.
 .PHONY: bare
@@ -146,11 +146,9 @@ bare:
 	$(MAKE) --no-print-directory BUILD=build/bare build/bare/libnoselfconn.so \
 		CPPFLAGS='-Ddlsym=no_dlsym -Dsecure_getenv=no_secure_getenv'
 
-.PHONY: tsan asan
+.PHONY: tsan
 tsan:
 	$(MAKE) --no-print-directory BUILD=build/tsan build/tsan/libnoselfconn.so CC=gcc INSTRUMENT='-g -fsanitize=thread'
-asan:
-	$(MAKE) --no-print-directory BUILD=build/asan CC=gcc INSTRUMENT='-g -fsanitize=address'
 
 # The files for tests/kernels/boot.
 KERNEL_PROGRAMS = attempts connect contract quick raw waiting
@@ -193,9 +191,10 @@ $(eval $(call OTHER_BUILD,i386,i686-linux-gnu-gcc -static))
 $(eval $(call OTHER_BUILD,asan,gcc -fsanitize=address))
 $(eval $(call OTHER_BUILD,tsan,gcc -fsanitize=thread))
 
-build/tests/own-connect: tests/programs/plugins.c tests/programs/common.h Makefile
+# A program that exports its own connect().
+build/tests/own-connect: tests/programs/connect.c tests/objects/slow.c tests/programs/common.h Makefile
 	@mkdir -p $(@D)
-	$(CC) -D_GNU_SOURCE -DOWN_CONNECT $(TEST_CFLAGS) $(LDFLAGS) -rdynamic -o $@ $<
+	$(CC) -D_GNU_SOURCE $(TEST_CFLAGS) -Wno-pedantic $(LDFLAGS) -rdynamic -o $@ $< tests/objects/slow.c
 
 # Dynamic; with a loader but without libc; static.
 build/tests/dial build/tests/dial-pie build/tests/dial-static: tests/programs/dial.go Makefile
@@ -228,5 +227,5 @@ lint: ## check layout and style: clang-format, clang-tidy, cppcheck, shellcheck,
 	shfmt -i 4 -ln bats -d tests/*.bats tests/*.bash
 	shellcheck scripts/completion/noselfconn.bash
 	shfmt -i 4 -ln bash -d scripts/completion/noselfconn.bash
-	pyflakes3 scripts/demo tests/container tests/mutants tests/bench/bench
+	pyflakes3 scripts/demo tests/container tests/mutants tests/programs/deny tests/bench/bench
 	mandoc -T lint -W warning scripts/man/*.[178]

@@ -67,7 +67,7 @@ executable() { # NAME [LINE]...: in the test's folder
         GO111MODULE=off GOCACHE=$root/build/go go build -buildmode=$mode -ldflags=-buildid= -o "$program" "$root/tests/programs/dial.go"
         run -0 readelf --notes "$program"
         refute_output --partial 'Go '
-        says_truly 'cannot preload into .*: it is a Go program' "$program"
+        says_truly 'cannot preload into .*: it is a Go program' "$program" 50000
     done
 }
 

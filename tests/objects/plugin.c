@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* A plugin that connects, for tests/programs/plugins.c. */
+/* A plugin that connects. */
 #include <errno.h>
 #include <sys/socket.h>
 

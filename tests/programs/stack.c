@@ -4,37 +4,31 @@
  * in bytes. Port 50000 has to be the source port. */
 #include "common.h"
 
-#include <signal.h>
 #include <sys/syscall.h>
 
 enum { LARGE = 65536, PAINT = 0xa5 };
 
 static struct sockaddr_in own;
+static bool by_library = true;
 static int error_of_connect;
 
-static void by_library(int signal)
+static void attempt(int signal)
 {
     int fd = socket(AF_INET, SOCK_STREAM, 0);
 
     (void)signal;
-    error_of_connect = connect(fd, (struct sockaddr *)&own, sizeof own) < 0 ? errno : 0;
+    if (!by_library)
+        syscall(SYS_connect, fd, &own, sizeof own);
+    else if (connect(fd, (struct sockaddr *)&own, sizeof own) < 0)
+        error_of_connect = errno;
     close(fd);
 }
 
-static void by_system_call(int signal)
-{
-    int fd = socket(AF_INET, SOCK_STREAM, 0);
-
-    (void)signal;
-    syscall(SYS_connect, fd, &own, sizeof own);
-    close(fd);
-}
-
-static long bytes_used(void handler(int))
+static long bytes_used(void)
 {
     static unsigned char stack[LARGE];
     const stack_t alternate = {.ss_sp = stack, .ss_size = LARGE};
-    const struct sigaction action = {.sa_handler = handler, .sa_flags = SA_ONSTACK};
+    const struct sigaction action = {.sa_handler = attempt, .sa_flags = SA_ONSTACK};
     long untouched = 0;
 
     memset(stack, PAINT, LARGE);
@@ -49,8 +43,9 @@ static long bytes_used(void handler(int))
 int main(void)
 {
     own = loopback(50000);
-    long need = bytes_used(by_library);
+    long need = bytes_used();
+    by_library = false;
     printf("connect: %s\n", error_name(error_of_connect));
-    printf("need: %ld\n", need - bytes_used(by_system_call));
+    printf("need: %ld\n", need - bytes_used());
     return 0;
 }

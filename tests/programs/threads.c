@@ -1,23 +1,21 @@
 /* SPDX-License-Identifier: MIT */
 /* Connects from many threads at once, in turn to itself (each thread with its own port) and to a
- * server in the same process:
+ * listener of the thread:
  *
  *     threads THREADS CONNECTS
- *     -> refused N through N served N harmed N bind-failed N
+ *     -> refused N through N served N other N
  *
- * `through` counts self-connections that were not refused, `harmed` connections without the
- * server's answer. */
+ * `through` counts self-connections that were not refused. */
 #include "common.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdint.h>
 
-enum { FIRST_PORT = 50000, ACCEPTORS = 4, BACKLOG = 1024 };
+enum { FIRST_PORT = 50000 };
 
-static atomic_int refused, through, served, harmed, bind_failed;
-static struct sockaddr_in server;
-static int listener, turns;
+static atomic_int refused, through, served, other;
+static int turns;
 
 static void connect_to_itself(int port)
 {
@@ -25,7 +23,7 @@ static void connect_to_itself(int port)
     int fd = must(socket(AF_INET, SOCK_STREAM, 0), "socket");
 
     if (bind(fd, (const struct sockaddr *)&own, sizeof own) < 0)
-        bind_failed++;
+        other++;
     else if (connect(fd, (const struct sockaddr *)&own, sizeof own) == 0)
         through++;
     else if (errno == ECONNREFUSED)
@@ -33,75 +31,50 @@ static void connect_to_itself(int port)
     close_at_once(fd);
 }
 
-static void connect_to_server(void)
+static void connect_to(const struct sockaddr_in *server, int listener)
 {
     int fd = must(socket(AF_INET, SOCK_STREAM, 0), "socket");
     char answer;
 
-    if (connect(fd, (const struct sockaddr *)&server, sizeof server) == 0 &&
-        recv(fd, &answer, 1, 0) == 1 && answer == '!')
+    if (connect(fd, (const struct sockaddr *)server, sizeof *server) == 0) {
+        int peer = must(accept(listener, NULL, NULL), "accept");
+        send(peer, "!", 1, MSG_NOSIGNAL);
+        close(peer);
+    }
+    if (recv(fd, &answer, 1, 0) == 1 && answer == '!')
         served++;
     else
-        harmed++;
+        other++;
     close_at_once(fd);
 }
 
 static void *client(void *port)
 {
+    struct sockaddr_in server = loopback(0);
+    socklen_t length = sizeof server;
+    int listener = must(socket(AF_INET, SOCK_STREAM, 0), "socket");
+
+    must(bind(listener, (struct sockaddr *)&server, length), "bind");
+    must(listen(listener, 1), "listen");
+    must(getsockname(listener, (struct sockaddr *)&server, &length), "getsockname");
     for (int i = 0; i < turns; i++) {
         connect_to_itself((int)(intptr_t)port);
-        connect_to_server();
+        connect_to(&server, listener);
     }
     return NULL;
-}
-
-static void *acceptor(void *unused)
-{
-    (void)unused;
-    for (;;) {
-        int fd = accept(listener, NULL, NULL);
-        if (fd < 0)
-            continue;
-        send(fd, "!", 1, MSG_NOSIGNAL);
-        close(fd);
-    }
-    return NULL;
-}
-
-static void start_server(void)
-{
-    socklen_t length = sizeof server;
-    pthread_t thread;
-
-    server = loopback(0);
-    listener = must(socket(AF_INET, SOCK_STREAM, 0), "socket");
-    must(bind(listener, (struct sockaddr *)&server, sizeof server), "bind the server");
-    must(listen(listener, BACKLOG), "listen");
-    must(getsockname(listener, (struct sockaddr *)&server, &length), "getsockname");
-    for (int i = 0; i < ACCEPTORS; i++) {
-        if (pthread_create(&thread, NULL, acceptor, NULL) != 0)
-            die("pthread_create");
-        pthread_detach(thread);
-    }
 }
 
 int main(int argc, char **argv)
 {
     int threads = argc == 3 ? atoi(argv[1]) : 0;
+    pthread_t clients[threads + 1];
 
-    if (threads < 1) {
-        fprintf(stderr, "usage: threads THREADS CONNECTS\n");
-        return 2;
-    }
-    turns = atoi(argv[2]) / threads / 2;
-    start_server();
-    pthread_t clients[threads];
+    turns = threads > 0 ? atoi(argv[2]) / threads / 2 : 0;
     for (int i = 0; i < threads; i++)
         if (pthread_create(&clients[i], NULL, client, (void *)(intptr_t)(FIRST_PORT + i)) != 0)
             die("pthread_create");
     for (int i = 0; i < threads; i++)
         pthread_join(clients[i], NULL);
-    printf("refused %d through %d served %d harmed %d bind-failed %d\n", refused, through, served,
-           harmed, bind_failed);
+    printf("refused %d through %d served %d other %d\n", refused, through, served, other);
     return 0;
 }
