@@ -4,18 +4,11 @@
  *     calls connect COUNT    TCP over loopback, to a listener of this process
  *     calls sendto COUNT     UDP over loopback, without MSG_FASTOPEN
  *
- * Of `connect` only connect() itself is timed.
- *
- *     calls start COUNT COMMAND [ARGUMENT]...    microseconds to start COMMAND, and to see it end
- */
+ * Of `connect` only connect() itself is timed. */
 #include "../programs/common.h"
 
-#include <spawn.h>
 #include <stdint.h>
-#include <sys/wait.h>
 #include <time.h>
-
-extern char **environ;
 
 static int64_t now_ns(void)
 {
@@ -74,36 +67,15 @@ static int64_t time_sendto(int count)
     return now_ns() - start;
 }
 
-static double microseconds_to_start(int count, char **command)
-{
-    int64_t start = now_ns();
-
-    for (int i = 0; i < count; i++) {
-        pid_t child;
-        int status;
-        if (posix_spawnp(&child, command[0], NULL, NULL, command, environ) != 0)
-            die(command[0]);
-        must(waitpid(child, &status, 0), "waitpid");
-        if (status != 0)
-            exit(2);
-    }
-    return (double)(now_ns() - start) / 1e3 / count;
-}
-
 int main(int argc, char **argv)
 {
-    int count = argc > 2 ? atoi(argv[2]) : 0;
+    int count = argc == 3 ? atoi(argv[2]) : 0;
 
-    if (argc == 3 && strcmp(argv[1], "connect") == 0)
-        printf("%.1f\n", (double)time_connect(count) / count);
-    else if (argc == 3 && strcmp(argv[1], "sendto") == 0)
-        printf("%.1f\n", (double)time_sendto(count) / count);
-    else if (argc > 3 && strcmp(argv[1], "start") == 0)
-        printf("%.1f\n", microseconds_to_start(count, argv + 3));
-    else {
-        fprintf(stderr, "usage: calls connect|sendto COUNT\n"
-                        "       calls start COUNT COMMAND [ARGUMENT]...\n");
+    if (count == 0) {
+        fprintf(stderr, "usage: calls connect|sendto COUNT\n");
         return 2;
     }
+    printf("%.1f\n",
+           (double)(argv[1][0] == 'c' ? time_connect(count) : time_sendto(count)) / count);
     return 0;
 }

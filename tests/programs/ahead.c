@@ -33,8 +33,6 @@ int main(void)
         die("ip_local_port_range");
     fclose(range);
     const int places = (high - low) / 2 + 1;
-    if (places <= 0)
-        die("ip_local_port_range is empty");
     srandom((unsigned)getpid());
     for (int tried = 0; tried < 300000; tried++) {
         int port = low + (int)(random() % places) * 2;
