@@ -40,8 +40,8 @@ teardown() {
     assert_output "noselfconn-audit $version"
     run -0 "$copy/scripts/noselfconn-firewall" --version
     assert_output "noselfconn-firewall $version"
-    run grep -rhoE "(VERSION = |Version: +|\.It |> - )$version" "$root/shim" "$root/scripts" "$root/Makefile"
-    assert_equal "$(LC_ALL=C sort <<<"$output")" ".It $version
+    run grep -rhoE "(VERSION = |Version: +|\.IP |> - )$version" "$root/shim" "$root/scripts" "$root/Makefile"
+    assert_equal "$(LC_ALL=C sort <<<"$output")" ".IP $version
 > - $version
 VERSION = $version
 Version:        $version"

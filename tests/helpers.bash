@@ -308,16 +308,13 @@ listening_process() { # PORT
     on here ss -Hltnp "sport = :$1" | LC_ALL=C sed -n 's/.*pid=\([0-9]*\).*/\1/p'
 }
 
-# A server that sends GREETING, if any, and answers each line with "answer-" and the line: a self-connected
-# socket would receive the plain line.
-server() { # PORT [ADDRESS] [GREETING] [HOST]
-    local address=${2:-127.0.0.1} host=${4:-here} kind=TCP4
-    local answer='sed -u s/^/answer-/'
+# A server that answers each line with "answer-" and the line: a self-connected socket would receive the plain line.
+server() { # PORT [ADDRESS] [HOST]
+    local address=${2:-127.0.0.1} host=${3:-here} kind=TCP4
     local reuse=${IN_PLACE:+,reuseaddr} # the last test's connections are in TIME-WAIT
 
     case $address in *:*) kind=TCP6 address=[$address] ;; esac
-    [ -z "${3-}" ] || answer="echo $3; $answer"
-    background "server-$1" on "$host" socat "$kind-LISTEN:$1,bind=$address,fork$reuse" "SYSTEM:$answer"
+    background "server-$1" on "$host" socat "$kind-LISTEN:$1,bind=$address,fork$reuse" 'SYSTEM:sed -u s/^/answer-/'
     eventually listens "$1" "$host"
 }
 

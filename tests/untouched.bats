@@ -10,7 +10,7 @@ load helpers
         neighbour
         own_address 198.51.100.1
         set_source_ports "$ports"
-        server 50000 "$address" '' "$host"
+        server 50000 "$address" "$host"
     }
     while read -r address host ports arguments; do
         new_host
