@@ -61,7 +61,7 @@ static int open_socket(char **argv)
         must(bind(fd, (struct sockaddr *)&source, source_length), "bind");
     }
     if (listen_beside) {
-        int listener = must(socket(source.ss_family, SOCK_STREAM, protocol), "socket");
+        int listener = must(socket(destination.ss_family, SOCK_STREAM, protocol), "socket");
         enable(listener, SOL_SOCKET, SO_REUSEADDR);
         must(bind(listener, (struct sockaddr *)&source, source_length), "bind the listener");
         must(listen(listener, 8), "listen");
