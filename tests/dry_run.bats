@@ -49,13 +49,14 @@ could_not_trace() { # COMMAND... whose last word is the launcher
 @test "the dry run ends within a second or so if env hangs" {
     printf '#!/usr/bin/env\n' >endless # env runs the script, which runs env
     chmod +x endless
-    cp "$(type -P sleep)" env
-    for command in ./endless './env 60'; do
+    mkdir bin
+    cp "$(type -P sleep)" bin/env
+    for command in ./endless './bin/env 60'; do
         # shellcheck disable=SC2086 # several words
         run -1 timeout 20 "$launcher" --check $command
         assert_output --partial ': it does not start within a second'
     done
-    run -1 pgrep -f "^./env 60\$"
+    run -1 pgrep -f "^./bin/env 60\$"
 }
 
 @test "under a tracer or sandbox the launcher cannot tell, and runs the command" {
@@ -80,4 +81,28 @@ could_not_trace() { # COMMAND... whose last word is the launcher
     needs_a_namespace
     run -0 unshare --user "$launcher" --check true
     could_not_trace "$launcher" --trace "$launcher"
+}
+
+@test "a program that is named env, but is not in a folder bin, is not run" {
+    cp "$(command -v touch)" "$BATS_TEST_TMPDIR/env"
+    run -0 "$launcher" --check "$BATS_TEST_TMPDIR/env" "$BATS_TEST_TMPDIR/ran"
+    [ ! -e "$BATS_TEST_TMPDIR/ran" ]
+}
+
+@test "a program whose file is deleted is protected" {
+    cp "$(command -v printenv)" "$BATS_TEST_TMPDIR/program"
+    exec 5<"$BATS_TEST_TMPDIR/program"
+    rm "$BATS_TEST_TMPDIR/program"
+    run -0 "$launcher" /proc/self/fd/5 LD_PRELOAD
+    assert_output --partial libnoselfconn.so
+}
+
+# bats test_tags=root
+@test "a /proc of another PID namespace, which shows another process, is not believed" {
+    needs_a_namespace
+    sleep 60 3>&- &
+    # shellcheck disable=SC2016 # for the inner shell
+    run -1 unshare --pid --fork sh -c 'echo $(($1 - 1)) >/proc/sys/kernel/ns_last_pid; exec "$0" --check true' "$launcher" $!
+    kill $!
+    assert_output 'noselfconn: cannot tell whether this loads the library: true: /proc does not show it'
 }

@@ -51,6 +51,15 @@ set_fast_open() { # SUM
     done
 }
 
+# Of a message the kernel reads as much as a struct sockaddr_storage holds.
+@test "a self-connection is refused if its message has a longer address than the kernel reads" {
+    set_source_ports 50000
+    run -0 protected connect --by sendmsg --length 200 127.0.0.1 50000
+    assert_line --index 0 'connect: ECONNREFUSED'
+    run -0 unprotected connect --by sendmsg --length 200 127.0.0.1 50000
+    assert_connected_to_itself
+}
+
 # bats test_tags=severing
 @test "the log names the sending call" {
     local call

@@ -211,6 +211,7 @@ library: $library"
 
 @test "--check fails with an inactive library, in another mode and without loopback" {
     local arguments
+    needs_tracing
     checkout "$BATS_TEST_TMPDIR/broken"
     cp "$root/build/tests/empty.so" "$BATS_TEST_TMPDIR/broken/build/libnoselfconn.so"
     run -125 on here "$BATS_TEST_TMPDIR/broken/scripts/noselfconn" --check

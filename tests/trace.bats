@@ -113,6 +113,7 @@ print([(libc.syscall(number, -1, 0, 0, 0, 0, 0), ctypes.get_errno()) for number 
 
 # SECCOMP_RET_USER_NOTIF outranks a tracer (seccomp(2)); the supervisor here continues each call.
 @test "below a seccomp supervisor self-connections are refused and servers are reached" {
+    local how
     set_source_ports 50000
     server 50100
     run -0 protected deny connect supervise sh -c 'connect 127.0.0.1 50000; connect --nonblock 127.0.0.1 50000'
@@ -122,14 +123,30 @@ print([(libc.syscall(number, -1, 0, 0, 0, 0, 0), ctypes.get_errno()) for number 
     set_source_ports 50002
     run -0 protected deny connect supervise connect 127.0.0.1 50100
     assert_line 'connect: 0'
-    set_source_ports 50000
-    run -0 unprotected deny connect supervise connect 127.0.0.1 50000
-    assert_connected_to_itself
-    # SECCOMP_FILTER_FLAG_TSYNC fails.
-    run -0 protected python3 -c '
-import ctypes
+    for how in supervise replace; do
+        new_host
+        set_source_ports 50000
+        run -0 protected deny connect "$how" connect 127.0.0.1 50000
+        assert_line --index 0 'connect: ECONNREFUSED'
+        run -0 unprotected deny connect "$how" connect 127.0.0.1 50000
+        assert_connected_to_itself
+    done
+}
+
+# SECCOMP_FILTER_FLAG_TSYNC gives other threads all filters of the caller.
+@test "a supervisor's filter cannot be installed for all threads, nor a later filter with it" {
+    local install='
+import ctypes, struct, sys
 libc = ctypes.CDLL(None, use_errno=True)
-print(libc.syscall(317, 1, 1 | 8 | 16, ctypes.create_string_buffer(16)), ctypes.get_errno())'
+allow = ctypes.create_string_buffer(struct.pack("=HBBI", 6, 0, 0, 0x7fff0000))
+print(libc.syscall(317, 1, int(sys.argv[1]), struct.pack("=H6xQ", 1, ctypes.addressof(allow))), ctypes.get_errno())'
+    run -0 protected python3 -c "$install" $((1 | 8 | 16))
+    assert_output '-1 22'
+    run -0 protected python3 -c "$install" 1
+    assert_output '0 0'
+    run -0 unprotected deny connect supervise python3 -c "$install" 1
+    assert_output '0 0'
+    run -0 protected deny connect supervise python3 -c "$install" 1
     assert_output '-1 22'
 }
 

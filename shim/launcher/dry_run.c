@@ -112,7 +112,12 @@ static void read_maps(struct dry_run *run, int memory)
 static bool read_process(struct dry_run *run, pid_t child, int memory)
 {
     ssize_t size = read_file(path_of(child, "auxv"));
+    char own[16] = "";
 
+    /* /proc may be that of another PID namespace (unshare(1) --pid without --mount-proc). */
+    errno = 0;
+    if (readlink("/proc/self", own, sizeof own - 1) < 0 || atol(own) != getpid())
+        return false;
     if (size < 0 || readlink(path_of(child, "exe"), run->program, sizeof run->program - 1) < 0)
         return false;
     /* The size of a program header tells that of the words. */
@@ -141,7 +146,7 @@ static bool take_exec(struct dry_run *run, pid_t child)
     *run = (struct dry_run){.runner = run->runner};
     if (!read_process(run, child, memory)) {
         run->is_unreadable = errno == EACCES || errno == EPERM;
-        run->why = run->is_unreadable ? "it cannot be read" : "/proc cannot be read";
+        run->why = run->is_unreadable ? "it cannot be read" : "/proc does not show it";
     }
     close(memory);
     read_file(path_of(child, "cmdline"));
@@ -150,7 +155,8 @@ static bool take_exec(struct dry_run *run, pid_t child)
         name = strcmp(file_name(content), "busybox") == 0 ? run->argument : content;
     if (run->runner == NULL && (run->runner = runner_find(name)) == NULL)
         run->runner = runner_find(run->command);
-    return run->why == NULL && strcmp(file_name(name), "env") == 0;
+    return run->why == NULL && strcmp(file_name(name), "env") == 0 &&
+           (file_name(name) == name || strstr(name, "/bin/env") != NULL);
 }
 
 /* Returns whether the child has ended. SIGCHLD, one of `signals`, is blocked. */

@@ -171,9 +171,10 @@ static int look(struct thread *thread, struct arguments *arguments)
                !peek_memory(thread->id, values[1] + arguments->word, &length, sizeof length)) {
         return cannot_look(thread->id, (int)values[0]);
     }
-    /* No kernel takes these for an IP address (inet_stream_connect, move_addr_to_kernel). */
+    /* No kernel takes these for an IP address (inet_stream_connect, move_addr_to_kernel). Of a
+     * message it reads the beginning of a longer one (__copy_msghdr). */
     if (address == 0 || length < sizeof(struct sockaddr_in) ||
-        length > sizeof(struct sockaddr_storage))
+        (signature->destination >= 0 && length > sizeof(struct sockaddr_storage)))
         return GOES_ON;
     if (length > sizeof thread->destination)
         length = sizeof thread->destination;
@@ -194,7 +195,6 @@ static int look(struct thread *thread, struct arguments *arguments)
 static int decide(struct thread *thread, const struct ptrace_syscall_info *info)
 {
     static bool is_tested;
-    const uint64_t both = SECCOMP_FILTER_FLAG_NEW_LISTENER | SECCOMP_FILTER_FLAG_TSYNC;
     struct arguments arguments = {.call = processor_call(info->arch, info->seccomp.nr),
                                   .word = (info->arch & __AUDIT_ARCH_64BIT) != 0 ? 8 : 4};
     const uint64_t *values = memcpy(arguments.values, info->seccomp.args, sizeof arguments.values);
@@ -207,10 +207,10 @@ static int decide(struct thread *thread, const struct ptrace_syscall_info *info)
         return ECONNREFUSED;
     }
     if (arguments.call == TRACED_SECCOMP) {
-        if ((values[1] & both) == both)
+        const bool listens = (values[1] & SECCOMP_FILTER_FLAG_NEW_LISTENER) != 0;
+        if ((listens || call_may_be_supervised) && (values[1] & SECCOMP_FILTER_FLAG_TSYNC) != 0)
             return EINVAL; /* other threads would have the filter, and have not stopped since */
-        if ((values[1] & SECCOMP_FILTER_FLAG_NEW_LISTENER) != 0 && values[2] != 0)
-            call_may_be_supervised = true; /* with NULL it only asks (libseccomp) */
+        call_may_be_supervised |= listens && values[2] != 0; /* libseccomp asks with NULL */
         return GOES_ON;
     }
     if (thread->socket >= 0) /* looked at when it stopped as one of all calls */
@@ -254,6 +254,13 @@ static int settle(struct thread *thread, const struct ptrace_syscall_info *info)
     syscall(SYS_getpeername, thread->socket, &thread->destination, &size);
     verdict = guard(result, error, thread->socket, (struct sockaddr *)&thread->destination,
                     thread->length);
+    /* A supervisor can put another socket in its place (SECCOMP_IOCTL_NOTIF_ADDFD). */
+    if (verdict.action == ACTION_NONE && call_may_be_supervised) {
+        end_call(thread);
+        thread->socket = peek_descriptor(thread->id, thread->fd);
+        verdict = guard(result, error, thread->socket, (struct sockaddr *)&thread->destination,
+                        thread->length);
+    }
     if (verdict.action != ACTION_NONE && settings.log != LOG_NOWHERE)
         report_event(thread, &verdict);
     return verdict.result == result && verdict.error == error ? 0 : verdict.error;
