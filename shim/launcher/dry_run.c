@@ -16,8 +16,7 @@
 #include <unistd.h>
 
 /* The child of vfork(2): its caller goes on once this has exec'd or ended. */
-__attribute__((noreturn)) static void run_child(char *const *arguments, const sigset_t *mask,
-                                                pid_t parent)
+_Noreturn static void run_child(char *const *arguments, const sigset_t *mask, pid_t parent)
 {
     int null = open("/dev/null", O_RDWR | O_CLOEXEC);
     sigset_t own = *mask;
@@ -116,9 +115,8 @@ static bool read_process(struct dry_run *run, pid_t child, int memory)
 
     /* /proc may be that of another PID namespace (unshare(1) --pid without --mount-proc). */
     errno = 0;
-    if (readlink("/proc/self", own, sizeof own - 1) < 0 || atol(own) != getpid())
-        return false;
-    if (size < 0 || readlink(path_of(child, "exe"), run->program, sizeof run->program - 1) < 0)
+    if (readlink("/proc/self", own, sizeof own - 1) < 0 || atol(own) != getpid() || size < 0 ||
+        readlink(path_of(child, "exe"), run->program, sizeof run->program - 1) < 0)
         return false;
     /* The size of a program header tells that of the words. */
     run->bits = auxv_get(size, 64, AT_PHENT) == sizeof(Elf64_Phdr) ? 64 : 32;

@@ -138,8 +138,7 @@ static void judge_preload(const struct launch *launch, const char *name)
         judge_by_loader(launch);
 }
 
-/* A tracer reaches every program, but a traced program does not get the rights of its setuid bit or
- * file capabilities (execve(2)). trace_begin() reports that nothing can be traced. */
+/* Traced, a program does not get the rights of its setuid bit or file capabilities (execve(2)). */
 static void judge_traced(const char *name)
 {
     if (run.is_unreadable)

@@ -75,8 +75,7 @@ void set_preload(const char *list, const char *library, const char *sanitizer);
 void have_tox_pass_preload(void);
 
 /* prove.c: connects to itself twice, without the library or tracer and with it; with the library in
- * a child, this program with PROVE_OPTION. Prints the outcome; returns if the second was refused.
- */
+ * a child, this program with PROVE_OPTION. Says so, and returns if the second was refused. */
 #define PROVE_OPTION "connect-to-itself"
 void prove(const struct launch *launch);
 int connect_to_itself(bool is_raw);

@@ -21,8 +21,8 @@ static bool only_root_may_write(const char *loader)
 const char *loader_list(char *list, size_t size, struct dry_run *run, char *preload)
 {
     /* A file that is deleted, or never had a name (memfd_create(2)), has its descriptor's. */
-    char *program = access(run->program, F_OK) == 0 ? run->program : run->command;
-    char *arguments[] = {run->loader, (char *)"--list", program, NULL};
+    char *arguments[] = {run->loader, (char *)"--list",
+                         access(run->program, F_OK) == 0 ? run->program : run->command, NULL};
     char *environment[] = {preload, run->library_path, NULL}, *end = list + size - 1;
     posix_spawn_file_actions_t actions;
     int ends[2], error;

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Runs a command with libnoselfconn, or says why it cannot be protected. Reading order: main(),
- * judge.c, dry_run.c, loader.c. */
+/* Runs a command with libnoselfconn, or says why not. Start with main(), then judge.c. */
 #define _GNU_SOURCE /* memrchr, strdupa */
 #include "../tracer/trace.h"
 #include "launcher.h"
