@@ -15,7 +15,6 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-/* The child of vfork(2): its caller goes on once this has exec'd or ended. */
 _Noreturn static void run_child(char *const *arguments, const sigset_t *mask, pid_t parent)
 {
     int null = open("/dev/null", O_RDWR | O_CLOEXEC);
@@ -110,12 +109,13 @@ static void read_maps(struct dry_run *run, int memory)
 
 static bool read_process(struct dry_run *run, pid_t child, int memory)
 {
-    ssize_t size = read_file(path_of(child, "auxv"));
     char own[16] = "";
+    ssize_t size;
 
     /* /proc may be that of another PID namespace (unshare(1) --pid without --mount-proc). */
     errno = 0;
-    if (readlink("/proc/self", own, sizeof own - 1) < 0 || atol(own) != getpid() || size < 0 ||
+    if (readlink("/proc/self", own, sizeof own - 1) < 0 || atol(own) != getpid() ||
+        (size = read_file(path_of(child, "auxv"))) < 0 ||
         readlink(path_of(child, "exe"), run->program, sizeof run->program - 1) < 0)
         return false;
     /* The size of a program header tells that of the words. */
