@@ -6,6 +6,7 @@
 #include <elf.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <fnmatch.h>
 #include <signal.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -153,8 +154,7 @@ static bool take_exec(struct dry_run *run, pid_t child)
         name = strcmp(file_name(content), "busybox") == 0 ? run->argument : content;
     if (run->runner == NULL && (run->runner = runner_find(name)) == NULL)
         run->runner = runner_find(run->command);
-    return run->why == NULL && strcmp(file_name(name), "env") == 0 &&
-           (file_name(name) == name || strstr(name, "/bin/env") != NULL);
+    return run->why == NULL && (strcmp(name, "env") == 0 || fnmatch("*/bin/env", name, 0) == 0);
 }
 
 /* Returns whether the child has ended. SIGCHLD, one of `signals`, is blocked. */

@@ -24,13 +24,15 @@ bool endpoint_read(struct endpoint *endpoint, const struct sockaddr *address, so
     if (length < sizeof in)
         return false;
     memcpy(&in, address, sizeof in);
-    *endpoint = (struct endpoint){v4_mapped(in.sin_addr.s_addr), in.sin_port};
-    if (in.sin_family == AF_INET6 && length >= SIN6_LEAST_LENGTH) {
-        memcpy(&in6, address, SIN6_LEAST_LENGTH);
-        *endpoint = (struct endpoint){in6.sin6_addr, in6.sin6_port};
+    if (in.sin_family == AF_INET) {
+        *endpoint = (struct endpoint){v4_mapped(in.sin_addr.s_addr), in.sin_port};
         return true;
     }
-    return in.sin_family == AF_INET;
+    if (in.sin_family != AF_INET6 || length < SIN6_LEAST_LENGTH)
+        return false;
+    memcpy(&in6, address, SIN6_LEAST_LENGTH);
+    *endpoint = (struct endpoint){in6.sin6_addr, in6.sin6_port};
+    return true;
 }
 
 /* 0.0.0.0 leads to the local address (ip_route_output_key_hash_rcu), but :: leads to the loopback

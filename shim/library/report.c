@@ -89,7 +89,7 @@ static void put_date(struct line *line, uint32_t days_since_1970)
     days_in_month[1] += days_in_year(year) - 365;
     for (; day >= days_in_month[month]; month++)
         day -= days_in_month[month];
-    put_decimal(line, "time=", year, 4);
+    put_decimal(line, "", year, 4);
     put_decimal(line, "-", month + 1, 2);
     put_decimal(line, "-", day + 1, 2);
 }
@@ -109,6 +109,7 @@ static void put_time(struct line *line)
     put_decimal(line, ":", seconds / 60 % 60, 2);
     put_decimal(line, ":", seconds % 60, 2);
     put_decimal(line, ".", (uint32_t)now.nanoseconds / 1000000, 3);
+    put_char(line, 'Z');
 }
 
 /* RFC 5952: the first of the longest runs of two zero groups or more becomes "::". */
@@ -296,8 +297,9 @@ void report(const struct event *event, int standard_error, const struct file_ide
     const enum action action = event->verdict->action;
     struct line line = {.length = 0};
 
+    put(&line, "time=");
     put_time(&line);
-    put_decimal(&line, "Z pid=", event->process, 1);
+    put_decimal(&line, " pid=", event->process, 1);
     put(&line, " command=");
     put_quoted(&line, event->command);
     put_decimal(&line, " thread=", event->thread, 1);

@@ -237,6 +237,17 @@ static void report_event(struct thread *thread, const struct verdict *verdict)
     close(standard_error);
 }
 
+/* A BPF program of the control group may have changed where the connection goes (bpf(2),
+ * BPF_CGROUP_INET4_CONNECT), within its family; once it is established the peer is known. */
+static struct verdict judge_socket(struct thread *thread, ssize_t result, int error)
+{
+    socklen_t size = sizeof thread->destination;
+
+    syscall(SYS_getpeername, thread->socket, &thread->destination, &size);
+    return guard(result, error, thread->socket, (struct sockaddr *)&thread->destination,
+                 thread->length);
+}
+
 /* Returns the error that the call has to fail with, or 0 if its result is right as it is. */
 static int settle(struct thread *thread, const struct ptrace_syscall_info *info)
 {
@@ -244,22 +255,16 @@ static int settle(struct thread *thread, const struct ptrace_syscall_info *info)
     const bool failed = info->exit.is_error;
     const int error = !failed ? 0 : info->exit.rval <= -ERESTARTSYS ? EINTR : (int)-info->exit.rval;
     const ssize_t result = failed ? -1 : (ssize_t)info->exit.rval;
-    socklen_t size = sizeof thread->destination;
     struct verdict verdict;
 
     if (thread->error != 0 || thread->socket < 0 || !connection_began(result, error))
         return thread->error;
-    /* A BPF program of the control group may have changed where the connection goes (bpf(2),
-     * BPF_CGROUP_INET4_CONNECT), within its family; once it is established the peer is known. */
-    syscall(SYS_getpeername, thread->socket, &thread->destination, &size);
-    verdict = guard(result, error, thread->socket, (struct sockaddr *)&thread->destination,
-                    thread->length);
+    verdict = judge_socket(thread, result, error);
     /* A supervisor can put another socket in its place (SECCOMP_IOCTL_NOTIF_ADDFD). */
     if (verdict.action == ACTION_NONE && call_may_be_supervised) {
         end_call(thread);
         thread->socket = peek_descriptor(thread->id, thread->fd);
-        verdict = guard(result, error, thread->socket, (struct sockaddr *)&thread->destination,
-                        thread->length);
+        verdict = judge_socket(thread, result, error);
     }
     if (verdict.action != ACTION_NONE && settings.log != LOG_NOWHERE)
         report_event(thread, &verdict);
